@@ -1,0 +1,1 @@
+"""The embedded store: SeaweedFS on loopback, for trying, testing and demonstrating."""
