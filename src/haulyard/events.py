@@ -1,0 +1,91 @@
+"""What happens, as typed events; subscribers (progress, statistics, logs) turn them into something to see.
+
+An event is emitted by calling a plain function, `Emit`; rooms print nothing and log nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class RequestDone(NamedTuple):
+    """One request came to its end; ``status`` 0 means that no answer came. Seconds and bytes."""
+
+    operation: str
+    bucket: str
+    key: str
+    status: int
+    attempts: int
+    seconds: float
+    sent: int
+    received: int
+    request_id: str = ""
+    code: str = ""
+
+
+class RequestRetried(NamedTuple):
+    """One attempt failed in a way that is worth another, which starts in ``delay`` seconds."""
+
+    operation: str
+    bucket: str
+    key: str
+    attempt: int
+    delay: float
+    reason: str
+
+
+class Throttled(NamedTuple):
+    """The store asked to slow down; ``rate`` is what is now allowed, in requests a second."""
+
+    bucket: str
+    kind: str
+    rate: float
+
+
+class TransferStarted(NamedTuple):
+    """One object starts to move; ``size`` in bytes, -1 where unknown."""
+
+    source: str
+    destination: str
+    size: int
+
+
+class BytesMoved(NamedTuple):
+    """``count`` more bytes of an object arrived at their destination (negative: they must go again)."""
+
+    source: str
+    count: int
+
+
+class TransferDone(NamedTuple):
+    """One object reached its end: ``action`` is ``upload download copy move delete skip …``.
+
+    ``error`` is None where it went well. ``verified`` says by what: ``checksum``, ``size only``, ``""``.
+    """
+
+    action: str
+    source: str
+    destination: str
+    size: int
+    seconds: float = 0.0
+    verified: str = ""
+    etag: str = ""
+    version_id: str = ""
+    reason: str = ""
+    error: Exception | None = None
+
+
+class Warned(NamedTuple):
+    """Something that a person should know although the work goes on."""
+
+    message: str
+    hint: str = ""
+
+
+Event = RequestDone | RequestRetried | Throttled | TransferStarted | BytesMoved | TransferDone | Warned
+Emit = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """Drop the event: the default where nobody listens."""

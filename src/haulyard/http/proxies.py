@@ -1,0 +1,14 @@
+"""Which hosts are this machine itself: a proxy is never used for them."""
+
+from __future__ import annotations
+
+
+def is_loopback(origin: str) -> bool:
+    """Return True where the host of ``scheme://host:port`` is a loopback address or ``localhost``."""
+    host = origin.partition("://")[2].rpartition("@")[2]
+    host = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return host == "localhost" or host.endswith(".localhost") or host == "::1" or _is_127(host)
+
+
+def _is_127(host: str) -> bool:
+    return host.startswith("127.") and host.replace(".", "").isdigit()
