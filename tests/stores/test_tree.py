@@ -12,7 +12,8 @@ import pytest
 
 from haulyard.errors import AccessDenied, Conflict, NotFound, PreconditionFailed, StoreError, UnsafeName
 from haulyard.stores import tree as tree_module
-from haulyard.stores.tree import Tree, is_part_name, part_name
+from haulyard.stores.names import is_part_name, part_name
+from haulyard.stores.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,22 +11,17 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
 import stat
 from collections import OrderedDict
 from contextlib import suppress
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from haulyard.errors import Conflict, NotFound, PreconditionFailed, StoreError, UnsafeName
 from haulyard.stores._os_errors import translate
+from haulyard.stores.names import MAX_KEY, flaw_of_name, part_name
 
 if TYPE_CHECKING:
     from typing import NoReturn
-
-#: Longest key in bytes, as in S3; longest component in bytes, as in every usual file system.
-MAX_KEY: Final = 1024
-MAX_NAME: Final = 255
 
 _MAX_HELD: Final = 128
 """Directory descriptors kept open; the usual limit of a process is 1,024 (macOS: 256)."""
@@ -36,33 +31,6 @@ _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | _BENEATH
 # O_NONBLOCK: opening a FIFO that somebody put there must not wait for its other end.
 _WRITE: Final = os.O_RDWR | os.O_NONBLOCK | _BENEATH
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-
-_PART_NAME: Final = re.compile(r"\.haul-[0-9a-f]{16}\.[a-z]+")
-
-
-def part_name(name: str, suffix: str = "part") -> str:
-    """Return the hidden name under which the file ``name`` grows; ``suffix`` is lower case letters."""
-    return f".haul-{blake2b(name.encode(), digest_size=8).hexdigest()}.{suffix}"
-
-
-def is_part_name(name: str) -> bool:
-    """Whether ``name`` is one that `part_name` makes: never listed, never a key."""
-    return name.startswith(".haul-") and _PART_NAME.fullmatch(name) is not None
-
-
-def flaw_of_name(name: str) -> str:
-    """Say why ``name`` cannot be one component of a path below the root; ``""`` if it can."""
-    if name in {"", ".", ".."}:
-        return f"it has a component {name!r}" if name else "it has an empty component"
-    if "\0" in name:
-        return "it holds a NUL character"
-    if is_part_name(name):
-        return f"{name!r} is a name that unfinished files have"
-    try:
-        length = len(name) if name.isascii() else len(name.encode())
-    except UnicodeEncodeError:
-        return "it is not valid Unicode"
-    return "" if length <= MAX_NAME else f"a component of it is {length} bytes long, over {MAX_NAME}"
 
 
 class _Directory:
@@ -431,6 +399,3 @@ class Tree:
             key=key,
             hint="Copy this object under another name.",
         )
-
-
-__all__ = ["MAX_KEY", "MAX_NAME", "PartFile", "Tree", "flaw_of_name", "is_part_name", "part_name"]
