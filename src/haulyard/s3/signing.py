@@ -168,6 +168,11 @@ def signature(canonical: str, date_time: str, key: bytes, scope: str) -> str:
     """Return the hex signature of a canonical request."""
     hashed = sha256(canonical.encode()).hexdigest()
     text = f"{ALGORITHM}\n{date_time}\n{scope}\n{hashed}"
+    return keyed_hash(key, text)
+
+
+def keyed_hash(key: bytes, text: str) -> str:
+    """Return the hex HMAC-SHA256 of ``text``."""
     return hmac_digest(key, text.encode(), "sha256").hex()
 
 
