@@ -5,10 +5,10 @@
     HaulError
     ├── ConfigError                    a setting, a file of settings or an argument is wrong
     ├── TransportError                 connect, DNS, reset, timeout, cut body (S3 and HTTP APIs alike)
-    ├── StoreError                     any store: .store .operation .bucket .key
+    ├── StoreError                     any store: .store .operation .bucket .key .code
     │   ├── NotFound · PreconditionFailed · Conflict · IntegrityError · UnsafeName
     │   ├── AccessDenied · Unsupported · SourceChanged
-    │   └── S3Error                    .code .status .request_id .host_id .attempts
+    │   └── S3Error                    .status .request_id .host_id .attempts
     │       ├── S3AuthError            ├── S3CredentialsError, S3PermissionError, S3ClockError
     │       ├── S3NotFound             key, bucket, version or upload; also a NotFound
     │       ├── S3PreconditionFailed   412; also a PreconditionFailed
@@ -71,7 +71,10 @@ class TransportError(HaulError):
 
 
 class StoreError(HaulError):
-    """Something went wrong in a store, with the operation and the object that it concerns."""
+    """Something went wrong in a store, with the operation and the object that it concerns.
+
+    ``code`` is S3's name of the case where S3 has one (``InvalidRange``), from whatever store it comes.
+    """
 
     def __init__(
         self,
@@ -81,6 +84,7 @@ class StoreError(HaulError):
         operation: str = "",
         bucket: str = "",
         key: str = "",
+        code: str = "",
         hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
@@ -88,6 +92,7 @@ class StoreError(HaulError):
         self.operation = operation
         self.bucket = bucket
         self.key = key
+        self.code = code
 
 
 class NotFound(StoreError):
@@ -144,8 +149,9 @@ class S3Error(StoreError):
         attempts: int = 1,
         hint: str = "",
     ) -> None:
-        super().__init__(message, store=store, operation=operation, bucket=bucket, key=key, hint=hint)
-        self.code = code
+        super().__init__(
+            message, store=store, operation=operation, bucket=bucket, key=key, code=code, hint=hint
+        )
         self.status = status
         self.request_id = request_id
         self.host_id = host_id
