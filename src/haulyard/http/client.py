@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _DEFAULTS = HttpConfig()
 #: Bytes asked of the transport at a time: fewer crossings from Rust to Python; measured in `benchmarks/`.
-_READ_SIZE = 512 * 1024
+_READ_SIZE = 256 * 1024
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
@@ -188,11 +188,17 @@ class HttpClient:
         """Bring a write that nobody waits for any more to its end, or remember it as alive."""
         outgoing.abandoned = True
         self._unsettled[target] = task
-        task.add_done_callback(lambda _: self._unsettled.pop(target, None))
+        task.add_done_callback(lambda _: self._settled(target, task))
         # A second cancellation (Ctrl-C twice) ends the waiting, not the remembering.
         await asyncio.wait((task,), timeout=self._config.settle_timeout)
         if task.done() and task.exception() is None:
             await task.result().close()
+
+    def _settled(self, target: str, task: asyncio.Task[HttpResponse]) -> None:
+        self._unsettled.pop(target, None)
+        if not task.cancelled():
+            # Looked at, so that the loop does not report an error that nobody waits for.
+            task.exception()
 
     def _client(self, origin: str, *, reads: bool) -> Client:
         direct = self._loopback.get(origin)

@@ -60,21 +60,26 @@ class Outgoing:
     async def _counted(self) -> AsyncIterator[memoryview]:
         left = self.size
         chunks = self._body.open() if isinstance(self._body, BodySource) else _slices(self._body)
+        # One chunk is held back, for nobody asks for more after the last byte that was announced.
+        held: memoryview | None = None
         async for chunk in chunks:
             if self.abandoned:
                 raise TransportError("the request was abandoned", kind="request")
-            view = memoryview(chunk)
-            left -= view.nbytes
+            if held is not None:
+                yield held
+            held = memoryview(chunk)
+            left -= held.nbytes
             if left < 0:
                 break
             if self._reserve is not None:
-                await asyncio.sleep(self._reserve(view.nbytes))
-            yield view
+                await asyncio.sleep(self._reserve(held.nbytes))
         if left:
             raise SourceChanged(
                 f"the body is {'longer' if left < 0 else 'shorter'} than the {self.size} bytes announced",
                 hint="The source changed while it was read; run the command again.",
             )
+        if held is not None:
+            yield held
 
 
 async def _slices(body: Buffer) -> AsyncIterator[memoryview]:

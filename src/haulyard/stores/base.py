@@ -131,6 +131,16 @@ class Store(Protocol):
         ...
 
     @property
+    def service(self) -> str:
+        """Equal for two stores between which `copy` works (one endpoint, one account), else different."""
+        ...
+
+    @property
+    def bucket(self) -> str:
+        """What `CopySource.bucket` must name to copy from this store: bucket or root."""
+        ...
+
+    @property
     def capabilities(self) -> Capabilities:
         """What can be asked of this store."""
         ...
