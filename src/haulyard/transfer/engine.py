@@ -1,0 +1,153 @@
+"""Many jobs, a bounded number of them at a time, each of them accounted for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from haulyard.errors import (
+    ConfigError,
+    HaulError,
+    PreconditionFailed,
+    S3AuthError,
+    S3NotFound,
+    S3PermissionError,
+    S3RegionError,
+    Unsupported,
+)
+from haulyard.events import TransferDone
+from haulyard.transfer.copy import Copier
+from haulyard.transfer.download import Downloader
+from haulyard.transfer.items import Summary
+from haulyard.transfer.upload import Uploader
+from haulyard.transfer.workers import run_workers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from haulyard.events import Emit
+    from haulyard.stores.base import Store
+    from haulyard.transfer.items import Job
+    from haulyard.transfer.options import TransferOptions
+
+    #: Moves one object, or raises.
+    Move = Callable[[Job], Awaitable[TransferDone]]
+
+
+def mover(source: Store, destination: Store, options: TransferOptions, emit: Emit) -> Move:
+    """Return what moves one object from ``source`` to ``destination``."""
+    from haulyard.stores.local import LocalStore
+
+    if isinstance(source, LocalStore) and isinstance(destination, LocalStore):
+        raise ConfigError(
+            "both ends are local",
+            hint="One of them must be s3://…; for local copies there is cp.",
+        )
+    if isinstance(source, LocalStore):
+        return Uploader(source, destination, options, emit)
+    if isinstance(destination, LocalStore):
+        return Downloader(source, destination, options, emit)
+    return Copier(source, destination, options, emit)
+
+
+async def run(
+    pages: AsyncIterator[Sequence[Job]],
+    move: Move,
+    *,
+    concurrency: int,
+    emit: Emit,
+    no_clobber: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
+    action: str = "copy",
+) -> Summary:
+    """Move all jobs of ``pages``, at most ``concurrency`` at a time, and return what became of them.
+
+    An object that fails is reported by a TransferDone with its error, and the others go on. What would fail
+    for all of them (wrong credentials, no such bucket) ends the run: that error is raised. Once ``stopped``
+    says True no further job is begun.
+    """
+    account = _Account(emit, no_clobber=no_clobber, action=action)
+    feed = _Feed(pages, stopped)
+
+    async def work() -> None:
+        while (job := await feed.next()) is not None:
+            await account.settle(job, move)
+
+    await run_workers(work, concurrency)
+    return account.summary(interrupted=stopped())
+
+
+class _Feed:
+    """Hands out the jobs of pages one by one to many takers."""
+
+    def __init__(self, pages: AsyncIterator[Sequence[Job]], stopped: Callable[[], bool]) -> None:
+        self._pages = pages
+        self._stopped = stopped
+        self._ready: deque[Job] = deque()
+        self._turn = asyncio.Lock()
+        self._over = False
+
+    async def next(self) -> Job | None:
+        """Return the next job; None when there are no more or none is wanted."""
+        while not self._ready:
+            async with self._turn:
+                if self._ready:
+                    break
+                if self._over or self._stopped():
+                    return None
+                try:
+                    self._ready.extend(await anext(self._pages))
+                except StopAsyncIteration:
+                    self._over = True
+        return None if self._stopped() else self._ready.popleft()
+
+
+class _Account:
+    """Counts outcomes, and decides which errors concern one object and which concern all."""
+
+    def __init__(self, emit: Emit, *, no_clobber: bool, action: str) -> None:
+        self._emit = emit
+        self._no_clobber = no_clobber
+        self._action = action
+        self._started = time.monotonic()
+        self._done = self._skipped = self._failed = self._bytes = 0
+
+    async def settle(self, job: Job, move: Move) -> None:
+        """Move one object and take note of its outcome; raises what concerns all objects."""
+        try:
+            outcome = await move(job)
+        except HaulError as error:
+            if _concerns_all(error):
+                raise
+            outcome = self._failure(job, error)
+        if outcome.error is not None:
+            self._failed += 1
+        elif outcome.action == "skip":
+            self._skipped += 1
+        else:
+            self._done += 1
+            self._bytes += max(outcome.size, 0)
+        self._emit(outcome)
+
+    def summary(self, *, interrupted: bool) -> Summary:
+        """Return the counts so far."""
+        seconds = time.monotonic() - self._started
+        return Summary(self._done, self._skipped, self._failed, self._bytes, seconds, interrupted)
+
+    def _failure(self, job: Job, error: HaulError) -> TransferDone:
+        item = job.item
+        if self._no_clobber and isinstance(error, PreconditionFailed):
+            return TransferDone("skip", item.key, job.destination, item.size, reason="exists already")
+        return TransferDone(self._action, item.key, job.destination, item.size, error=error)
+
+
+def _concerns_all(error: HaulError) -> bool:
+    """Whether every other object would fail for the same reason."""
+    if isinstance(error, S3NotFound):
+        return error.code == "NoSuchBucket"
+    if isinstance(error, S3PermissionError):
+        # One object may be denied where others are not.
+        return False
+    return isinstance(error, (S3AuthError, S3RegionError, ConfigError, Unsupported))

@@ -1,0 +1,99 @@
+"""One local file into a store: in one request, or in parts that survive a kill.
+
+The bytes are read twice, once to compute the checksum that goes into the header and once to send them, so
+that nothing is held in memory and the store refuses whatever changed in between.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from haulyard.checksums import checksum_of, compute
+from haulyard.events import TransferDone
+from haulyard.models import ByteRange
+from haulyard.transfer.content_types import content_type_of
+from haulyard.transfer.files import SourceFile
+from haulyard.transfer.multipart import MultipartUpload
+from haulyard.transfer.parts import fits_one_put
+
+if TYPE_CHECKING:
+    from haulyard.events import Emit
+    from haulyard.models import Checksum, PutOptions, PutResult
+    from haulyard.stores.base import Store
+    from haulyard.stores.local import LocalStore
+    from haulyard.transfer.items import Job
+    from haulyard.transfer.options import TransferOptions
+
+#: Bytes up to which a file is read once and held: a second read would cost more than the memory.
+_SMALL = 256 * 1024
+
+
+class Uploader:
+    """Moves files below a local root into a store; call it with one job at a time or with many at once."""
+
+    def __init__(self, source: LocalStore, destination: Store, options: TransferOptions, emit: Emit) -> None:
+        self._source = source
+        self._destination = destination
+        self._options = options
+        self._emit = emit
+        self._put_options: dict[str, PutOptions] = {}
+
+    async def __call__(self, job: Job) -> TransferDone:
+        """Upload one file; errors are raised, and then nothing lies under the destination's name."""
+        started = time.monotonic()
+        tree = self._source.tree
+        file = SourceFile(tree.open(job.item.key), f"{tree.root}/{job.item.key}")
+        try:
+            options = self._options_for(job.destination)
+            if fits_one_put(file.size, self._options.part_size, self._destination.capabilities):
+                result = await self._in_one(file, job.destination, options)
+            else:
+                result = await MultipartUpload(
+                    file, self._destination, job.destination, options, self._options, self._emit
+                ).run()
+        finally:
+            file.close()
+        return TransferDone(
+            "upload",
+            job.item.key,
+            job.destination,
+            file.size,
+            time.monotonic() - started,
+            "checksum" if result.checksums else "",
+            result.etag,
+            result.version_id,
+        )
+
+    async def _in_one(self, file: SourceFile, key: str, options: PutOptions) -> PutResult:
+        algorithm = self._options.algorithm
+        if file.size <= _SMALL:
+            data = file.read()
+            checksum = compute(algorithm, data) if algorithm != "none" else None
+            return await self._destination.put(key, data, _with_checksum(options, checksum))
+        whole = ByteRange(0, file.size)
+        checksum = None
+        if algorithm != "none":
+            checksum = checksum_of(algorithm, await file.digest(algorithm, whole))
+        return await self._destination.put(key, file.slice(whole), _with_checksum(options, checksum))
+
+    def _options_for(self, key: str) -> PutOptions:
+        """Return what the object gets; made once for each extension, as it is the same for thousands."""
+        extension = os.path.splitext(key)[1]
+        options = self._put_options.get(extension)
+        if options is None:
+            options = self._options.put
+            if not options.content_type and self._options.guess_content_type:
+                options = replace(options, content_type=content_type_of(key))
+            if self._options.no_clobber and self._destination.capabilities.conditional_put:
+                options = replace(options, if_none_match="*")
+            self._put_options[extension] = options
+        return options
+
+
+def _with_checksum(options: PutOptions, checksum: Checksum | None) -> PutOptions:
+    if checksum is None:
+        return replace(options, checksum_algorithm="none")
+    return replace(options, checksum=checksum)
