@@ -13,6 +13,7 @@ from typing import NamedTuple
 from haulyard.errors import ConfigError
 from haulyard.s3.signing import wire_path
 from haulyard.url import (
+    AccessPoint,
     check_bucket,
     is_dns_bucket,
     is_host_label,
@@ -189,14 +190,16 @@ def _resolve_custom(config: EndpointConfig, bucket: str, region: str) -> Address
             )
     endpoint = parse_endpoint(config.endpoint_url)
     if bucket.startswith("arn:"):
-        point = parse_access_point(bucket)
+        point = _check_access_point(config, bucket, region)
         return _address(endpoint, bucket, point.region, f"{point.name}-{point.account}.")
     if config.addressing == "virtual" and bucket and not endpoint.is_ip:
         if not is_dns_bucket(bucket):
             raise ConfigError(
                 f"the bucket {bucket} cannot be part of a host name", hint="use path style addressing"
             )
-        return _address(endpoint, bucket, region, f"{bucket}.")
+        # As on AWS: no certificate matches a host with a bucket's dots in it.
+        if "." not in bucket or endpoint.scheme == "http":
+            return _address(endpoint, bucket, region, f"{bucket}.")
     return _address(endpoint, bucket, region, "")
 
 
@@ -204,10 +207,13 @@ def _resolve_aws(config: EndpointConfig, bucket: str, region: str) -> Address:
     partition = partition_of(region)
     if config.fips and partition.name == "aws-cn":
         raise ConfigError("there are no FIPS endpoints in China", hint="drop the FIPS setting")
-    if bucket.startswith("arn:"):
-        return _resolve_access_point(config, bucket, region)
     fips = "-fips" if config.fips else ""
     dualstack = ".dualstack" if config.dualstack else ""
+    if bucket.startswith("arn:"):
+        point = _check_access_point(config, bucket, region)
+        host = f"s3-accesspoint{fips}{dualstack}.{point.region}.{partition.dns_suffix}"
+        prefix = f"{point.name}-{point.account}."
+        return _address(Endpoint("https", host, 443, ""), bucket, point.region, prefix)
     # A dot would leave the wildcard of AWS's certificate: such a bucket goes into the path over https.
     virtual = bool(bucket) and config.addressing != "path" and is_dns_bucket(bucket) and "." not in bucket
     if config.accelerate and bucket:
@@ -230,7 +236,7 @@ def _check_accelerate(config: EndpointConfig, bucket: str, partition: str, *, vi
         )
 
 
-def _resolve_access_point(config: EndpointConfig, arn: str, region: str) -> Address:
+def _check_access_point(config: EndpointConfig, arn: str, region: str) -> AccessPoint:
     point = parse_access_point(arn)
     partition = partition_of(point.region)
     if config.accelerate:
@@ -242,10 +248,7 @@ def _resolve_access_point(config: EndpointConfig, arn: str, region: str) -> Addr
             f"{arn} lies in another partition of AWS than the region {region}",
             hint=f"use credentials and a region of {point.partition}",
         )
-    fips = "-fips" if config.fips else ""
-    dualstack = ".dualstack" if config.dualstack else ""
-    host = f"s3-accesspoint{fips}{dualstack}.{point.region}.{partition.dns_suffix}"
-    return _address(Endpoint("https", host, 443, ""), arn, point.region, f"{point.name}-{point.account}.")
+    return point
 
 
 def _address(endpoint: Endpoint, bucket: str, region: str, host_prefix: str) -> Address:
