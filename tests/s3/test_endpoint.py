@@ -8,7 +8,7 @@ import botocore.exceptions
 import botocore.loaders
 import pytest
 from botocore.endpoint_provider import EndpointProvider
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from haulyard.errors import ConfigError, UnsafeName
@@ -99,6 +99,7 @@ def botocore_address(config: EndpointConfig, bucket: str) -> tuple[str, str]:
         accelerate=st.booleans(),
     ),
 )
+@settings(max_examples=500)
 @example(bucket="bucket", config=EndpointConfig(region="us-east-1"))
 @example(bucket="bucket", config=EndpointConfig(region="us-east-1", accelerate=True, dualstack=True))
 def test_addresses_equal_botocores_rules(bucket: str, config: EndpointConfig) -> None:
@@ -113,6 +114,10 @@ def test_addresses_equal_botocores_rules(bucket: str, config: EndpointConfig) ->
             resolve(config, bucket)
         return
     ours = resolve(config, bucket)
+    if "127.0.0.1" in config.endpoint_url and "." in bucket and config.addressing == "virtual":
+        # botocore makes the host bucket.127.0.0.1 of it.
+        assert not ours.virtual
+        return
     url = ours.base_url + ours.path("")[0]
     assert (url.rstrip("/"), ours.signing_region) == (expected[0].rstrip("/"), expected[1])
     assert ours.signing_service == "s3"
@@ -122,7 +127,6 @@ def differs_on_purpose(config: EndpointConfig, bucket: str) -> bool:
     """Where we refuse what botocore lets pass."""
     host_bucket = bucket not in {"Upper", "under_score", "ab", "10.0.0.1", "b" * 64}
     if config.endpoint_url:
-        # Acceleration of a bucketless call is ignored by neither.
         if config.accelerate:
             return True
         # Virtual hosting asked for, and impossible: botocore silently takes the path.

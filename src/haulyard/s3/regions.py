@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _REGION_ELEMENT = re.compile(rb"<Region>([^<]{1,63})</Region>")
 _ENDPOINT_ELEMENT = re.compile(rb"<Endpoint>([^<]{1,255})</Endpoint>")
-_LOCATION_HOST = re.compile(r"(https?)://([^/?#@]+)")
+_LOCATION_HOST = re.compile(r"(https?)://([^/?#]+)")
 # 301, 302, 307, 308 and the 400 that HEAD gives; 403 carries the header, too.
 _REDIRECTS = frozenset({301, 302, 307, 308})
 _MISDIRECTED = _REDIRECTS | {400, 403}
