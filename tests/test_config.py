@@ -28,7 +28,7 @@ def settings(
     flags: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
-    return resolve(flags or {}, environ or {}, str(cwd), lambda name: PROFILES[name])
+    return resolve(flags or {}, environ or {}, str(cwd), lambda _, name: PROFILES[name])
 
 
 def test_each_source_gives_way_to_the_stronger_one(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from haulyard.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: Gives the values of an AWS profile by name (``""`` is the one that the environment names, or the default).
-ProfileValues = Callable[[str], Mapping[str, object]]
+#: Gives the values of an AWS profile, by environment and name (``""``: the one that the environment names).
+ProfileValues = Callable[[Mapping[str, str], str], Mapping[str, object]]
 
 _AWS_ENDPOINTS = frozenset({"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"})
 _IGNORE_ENDPOINTS = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
@@ -33,9 +33,9 @@ class _Found(NamedTuple):
     place: str
 
 
-def no_profile(name: str) -> Mapping[str, object]:
+def no_profile(environ: Mapping[str, str], name: str) -> Mapping[str, object]:
     """Give no values: for callers that read no shared config files."""
-    del name
+    del environ, name
     return {}
 
 
@@ -71,8 +71,8 @@ def resolve(
         else:
             values[setting.name] = _read(setting, found)
             origins[setting.name] = found.origin
-    _take_profiles(later, values, origins, profile_values)
     environment = {**dotenv.values, **environ} if dotenv else dict(environ)
+    _take_profiles(later, values, origins, lambda name: profile_values(environment, name))
     values.setdefault("state_dir", default_state_dir(environment))
     for name in SETTINGS:
         origins.setdefault(name, "default")
@@ -117,7 +117,7 @@ def _take_profiles(
     missing: Iterable[Setting],
     values: dict[str, Any],
     origins: dict[str, str],
-    profile_values: ProfileValues,
+    profile_values: Callable[[str], Mapping[str, object]],
 ) -> None:
     """Fill what nothing stronger gave from the AWS profile, the source's side from the source's."""
     profile, source = values.get("profile", ""), values.get("source_profile", "")
@@ -169,4 +169,4 @@ def _warnings(environment: Mapping[str, str], dotenv: Dotenv | None) -> Iterable
 def _nearest(word: str, words: Iterable[str]) -> str:
     import difflib  # only mistakes pay for it
 
-    return next(iter(difflib.get_close_matches(word, list(words), 1)), "")
+    return next(iter(difflib.get_close_matches(word, list(words), 1, 0.7)), "")

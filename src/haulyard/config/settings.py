@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-CHECKSUM_ALGORITHMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA256", "SHA1", "NONE")
+CHECKSUM_ALGORITHMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA256", "SHA1", "none")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -72,6 +72,10 @@ def _setting(
     """Declare a field; ``flag`` where it differs from the name (a switch that turns the default off)."""
     declared = _Declared(kind, text, names, profile_key, flag)
     return field(default=default, metadata={"setting": declared})
+
+
+def _fold_algorithm(text: str) -> str:
+    return "none" if text.lower() == "none" else text.upper()
 
 
 def default_state_dir(environ: Mapping[str, str]) -> str:
@@ -132,13 +136,13 @@ class Settings:
     concurrency: int = _setting(32, count(1, 10_000), "requests in flight at most")
     part_size: int = _setting(0, PART_SIZE, "size of the parts of large objects; 0 or auto: by object size")
     retries: int = _setting(
-        5,
+        10,
         count(1, 1_000),
         "attempts of one request in all, throttling not counted",
         names=("MAX_RETRIES", "AWS_MAX_ATTEMPTS"),
     )
     retry_base_delay: float = _setting(
-        0.05,
+        0.1,
         DURATION,
         "first pause before a request is tried again; it doubles, and is drawn at random below that",
         names=("RETRY_BASE_DELAY",),
@@ -172,7 +176,7 @@ class Settings:
     )
     checksum_algorithm: str = _setting(
         "CRC64NVME",
-        choice(*CHECKSUM_ALGORITHMS, fold=str.upper),
+        choice(*CHECKSUM_ALGORITHMS, fold=_fold_algorithm),
         "checksum that uploads carry",
     )
     request_checksum_calculation: str = _setting(

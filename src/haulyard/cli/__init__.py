@@ -1,0 +1,1 @@
+"""The command ``haul``: one file for each verb, on a frame that imports little."""

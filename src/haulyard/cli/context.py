@@ -1,0 +1,80 @@
+"""What a command works with: settings, streams, the wish to stop, and connections opened at first use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from haulyard.cli.output import Output
+    from haulyard.cli.stop import Stop
+    from haulyard.config import Settings
+    from haulyard.events import Emit
+    from haulyard.observe.subscribers import Subscribers
+    from haulyard.stores.assemble import Connection
+    from haulyard.stores.base import Store
+    from haulyard.url import S3Url
+
+    Connect = Callable[[Settings, Emit], Connection]
+
+
+class Connections:
+    """Every connection of a process, one for each different settings; commands of ``haul run`` share them."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._open: dict[Settings, Connection] = {}
+
+    def get(self, settings: Settings, emit: Emit) -> Connection:
+        """Return the connection for ``settings``, opened at the first call."""
+        found = self._open.get(settings)
+        if found is None:
+            found = self._open[settings] = self._connect(settings, emit)
+        return found
+
+    async def close(self) -> None:
+        """Close all of them."""
+        while self._open:
+            _, connection = self._open.popitem()
+            await connection.close()
+
+
+class Context:
+    """The surroundings of one command."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        output: Output,
+        stop: Stop,
+        connections: Connections,
+        subscribers: Subscribers,
+    ) -> None:
+        self.settings = settings
+        self.output = output
+        self.stop = stop
+        self.subscribers = subscribers
+        self._connections = connections
+
+    @property
+    def emit(self) -> Emit:
+        """Where events go."""
+        return self.subscribers.emit
+
+    def connection(self, *, source: bool = False) -> Connection:
+        """Return the connection of the destination's side (or the only one), or of the source's."""
+        settings = self.settings.for_source() if source else self.settings
+        return self._connections.get(settings, self.emit)
+
+    def bucket(self, url: S3Url, *, source: bool = False) -> Store:
+        """Return the bucket that ``url`` names, as a store."""
+        return self.connection(source=source).bucket(url.bucket)
+
+    def with_settings(self, settings: Settings) -> Context:
+        """Return the surroundings of one line of ``haul run``: its own settings, everything else shared."""
+        return Context(settings, self.output, self.stop, self._connections, self.subscribers)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._connections.close()

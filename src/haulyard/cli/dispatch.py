@@ -1,0 +1,136 @@
+"""From words to an exit code: finds the command, parses, resolves settings, runs, says what went wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from haulyard.cli import commands, exits
+from haulyard.errors import ConfigError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Mapping, Sequence
+
+    from haulyard.cli.context import Connect, Context
+    from haulyard.cli.output import Output
+    from haulyard.config import Settings
+    from haulyard.events import Emit
+    from haulyard.stores.assemble import Connection
+
+
+class Process(NamedTuple):
+    """What a command line runs in; tests give their own. ``connect`` None means real connections."""
+
+    environ: Mapping[str, str]
+    cwd: str
+    out: BinaryIO
+    err: BinaryIO
+    connect: Connect | None = None
+
+    @classmethod
+    def of_this(cls) -> Process:
+        """Return this process's own environment, directory and streams."""
+        return cls(os.environ, os.getcwd(), sys.stdout.buffer, sys.stderr.buffer)
+
+
+def dispatch(words: Sequence[str], process: Process) -> int:
+    """Run the command line ``words`` and return its exit code; never raises for what a user can cause."""
+    from haulyard.cli.output import Output
+
+    output = Output(process.out, process.err, as_json="--json" in words)
+    try:
+        code = _dispatch(words, process, output)
+        output.flush()
+    except BaseException as error:  # noqa: BLE001 -- the one place where every error ends
+        from haulyard.cli.faults import report
+
+        return report(error, output, trace="debug" in (*words, process.environ.get("HAUL_LOG_LEVEL")))
+    return code
+
+
+def _dispatch(words: Sequence[str], process: Process, output: Output) -> int:
+    if not words or words[0] in {"-h", "--help"}:
+        output.lines([commands.overview()])
+        return exits.OK if words else exits.USAGE
+    verb, rest = split_verb(words)
+    module = commands.load(verb)
+    output.verb = verb
+
+    from haulyard.cli.parsing import HelpRequested, build
+
+    try:
+        arguments = build(verb, module).read(rest)
+    except HelpRequested as request:
+        output.lines([str(request)])
+        return exits.OK
+    settings = resolve_settings(arguments, process)
+    output.as_json = settings.json
+    options = module.read(arguments)
+    for warning in settings.warnings:
+        output.warn(warning)
+    context = _open_context(settings, output, process)
+    outcome = module.run(options, context)
+    if isinstance(outcome, int):
+        return outcome
+
+    from haulyard.cli.running import drive
+
+    return drive(outcome, context)
+
+
+def split_verb(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the verb and the words around it; flags that stand before it come first.
+
+    Raises:
+        ConfigError: There is no verb, or a flag before it that commands do not share.
+    """
+    if not words[0].startswith("-"):
+        return words[0], list(words[1:])
+    from haulyard.cli.flags import takes_value
+
+    known = takes_value()
+    position = 0
+    while position < len(words) and words[position].startswith("-"):
+        name, equals, _ = words[position].partition("=")
+        if name not in known:
+            raise ConfigError(
+                f"{name} is not a flag that may stand before the verb",
+                hint="put the flags of a command behind its verb; haul --help lists the verbs",
+            )
+        position += 2 if known[name] and not equals else 1
+    if position >= len(words):
+        raise ConfigError("there is no verb", hint="haul --help lists the verbs")
+    return words[position], [*words[:position], *words[position + 1 :]]
+
+
+def resolve_settings(arguments: Namespace, process: Process) -> Settings:
+    """Return the settings of a command line.
+
+    Raises:
+        ConfigError: A setting is wrong, wherever it comes from.
+    """
+    from haulyard.cli.flags import settings_given
+    from haulyard.config import resolve
+    from haulyard.stores.profiles import profile_values
+
+    return resolve(settings_given(arguments), process.environ, process.cwd, profile_values)
+
+
+def _open_context(settings: Settings, output: Output, process: Process) -> Context:
+    from haulyard.cli.context import Connections, Context
+    from haulyard.cli.stop import Stop
+    from haulyard.observe.log import Log
+    from haulyard.observe.subscribers import Subscribers
+
+    subscribers = Subscribers()
+    subscribers.add(Log(settings.log_level, settings.log_file, output.log, as_json=settings.json))
+    return Context(settings, output, Stop(), Connections(process.connect or _connect), subscribers)
+
+
+def _connect(settings: Settings, emit: Emit) -> Connection:
+    # Everything that speaks S3: 60 ms that commands without a connection do not pay.
+    from haulyard.stores.assemble import Connection
+
+    return Connection(settings, emit)

@@ -1,0 +1,62 @@
+"""How a command ends that could not go on: what is said, and the exit code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from haulyard.cli import exits
+from haulyard.errors import HaulError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from haulyard.cli.output import Output
+
+
+def report(error: BaseException, output: Output, *, trace: bool = False) -> int:
+    """Say what stopped the command and return its exit code."""
+    cause = pick(error)
+    code = exits.exit_code(cause)
+    if isinstance(cause, BrokenPipeError):
+        output.abandon()
+        return code
+    try:
+        output.flush()
+        if trace:
+            import traceback
+
+            for line in traceback.format_exception(error):
+                output.log(line.rstrip("\n"))
+        if code == exits.INTERRUPTED:
+            output.note("interrupted")
+        else:
+            output.error(_explain(cause))
+    except BrokenPipeError:
+        output.abandon()
+    return code
+
+
+def pick(error: BaseException) -> BaseException:
+    """Return the one error to speak of where task groups raised several."""
+    leaves = list(_leaves(error))
+    for types in (BrokenPipeError, KeyboardInterrupt, HaulError):
+        for leaf in leaves:
+            if isinstance(leaf, types):
+                return leaf
+    return leaves[0]
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
+
+
+def _explain(error: BaseException) -> BaseException:
+    """Return what is to be said; an error that nobody foresaw gets its type and a way to see more."""
+    if isinstance(error, (HaulError, OSError)):
+        return error
+    text = f"unexpected {type(error).__name__}: {error}"
+    return HaulError(text, hint="run it again with --log-level debug, and report what it prints")

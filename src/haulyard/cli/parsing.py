@@ -1,0 +1,96 @@
+"""The argument parser: argparse, with errors as values and flags anywhere between the positionals."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, NoReturn
+
+from haulyard.cli.commands import COMMANDS, TRY
+from haulyard.cli.suggest import nearest
+from haulyard.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from haulyard.cli.commands import CommandModule
+
+
+class HelpRequested(Exception):
+    """``--help`` was given; the text of it is the argument."""
+
+
+class _Help(argparse.Action):
+    """Raises the help instead of printing it: one place writes to standard output."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_args: object, **_kwargs: object) -> None:
+        raise HelpRequested(parser.format_help())
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that raises instead of ending the process, and suggests what was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise ConfigError for wrong usage."""
+        hint = f"{self.prog} --help shows how it is used"
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown != message:
+            word = unknown.split()[0]
+            message = (
+                f"{word} is not a flag of {self.prog}" if word.startswith("-") else f"unexpected {unknown}"
+            )
+            near = nearest(word.partition("=")[0], self.flags()) if word.startswith("-") else ""
+            hint = f"did you mean {near}?" if near else hint
+        raise ConfigError(message, hint=hint)
+
+    def flags(self) -> dict[str, argparse.Action]:
+        """Return every flag with its action."""
+        return self._option_string_actions
+
+    def read(self, words: Sequence[str]) -> argparse.Namespace:
+        """Parse ``words``, in which flags and positionals may stand in any order.
+
+        Raises:
+            ConfigError: They are not what the command understands.
+        """
+        return self.parse_args(self._flags_first(words))
+
+    def _flags_first(self, words: Iterable[str]) -> list[str]:
+        # argparse fills a positional of several values from the first run of words and refuses the rest.
+        flags: list[str] = []
+        positionals: list[str] = []
+        rest = iter(words)
+        for word in rest:
+            if word == "--":
+                positionals.extend(rest)
+            elif not word.startswith("-") or word == "-":
+                positionals.append(word)
+            else:
+                flags.append(word)
+                action = self._option_string_actions.get(word)
+                if action is not None and action.nargs is None:
+                    flags.extend(value for value in (next(rest, None),) if value is not None)
+        if any(word.startswith("-") and word != "-" for word in positionals):
+            flags.append("--")
+        return flags + positionals
+
+
+def build(verb: str, module: CommandModule) -> Parser:
+    """Return the parser of one command, with its help."""
+    examples = "\n".join(f"  {line}" for line in module.EXAMPLES)
+    parser = Parser(
+        prog=f"haul {verb}",
+        description=_describe(verb, module),
+        epilog=f"examples:\n{examples}\n\nto try them against the embedded store, first:\n  {TRY}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    parser.add_argument("-h", "--help", action=_Help, nargs=0, help="show this help")
+    module.configure(parser)
+    return parser
+
+
+def _describe(verb: str, module: CommandModule) -> str:
+    """Return the module's docstring: the file is the command, and says what it does."""
+    text = (module.__doc__ or "").strip()
+    return text or COMMANDS[verb].summary

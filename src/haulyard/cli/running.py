@@ -1,0 +1,42 @@
+"""Runs a command's coroutine: on uvloop, stoppable by signals, with a quiet end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from haulyard.cli.context import Context
+
+
+def drive(command: Coroutine[object, object, int], context: Context) -> int:
+    """Run ``command`` to its end and return its exit code.
+
+    Raises:
+        KeyboardInterrupt: A signal cancelled it.
+        BaseException: Whatever the command raised.
+    """
+    import uvloop  # 14 ms that --help, --version and config do not pay
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_supervise(command, context))
+
+
+async def _supervise(command: Coroutine[object, object, int], context: Context) -> int:
+    loop = asyncio.get_running_loop()
+    context.output.later = loop.call_later
+    task = loop.create_task(command)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, context.stop.on_signal, task, context.output)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if context.stop.requested:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        await context.close()
+        context.output.later = None

@@ -1,0 +1,70 @@
+"""The wish to stop, as a command sees it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from haulyard.cli import exits
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator
+
+    from haulyard.cli.output import Output
+
+
+class Stop:
+    """The wish to stop.
+
+    A command that can finish or park what is in flight says so by working inside `attended`: the first
+    signal then only sets ``requested``, the second cancels the command. Anything else is cancelled by the
+    first. A third ends the process.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        """Whether to take no more work."""
+        self._event: asyncio.Event | None = None
+        self._attended = 0
+        self._signals = 0
+
+    def is_requested(self) -> bool:
+        """Return ``requested``, for who wants a function."""
+        return self.requested
+
+    async def wait(self) -> None:
+        """Wait until stopping is requested."""
+        import asyncio
+
+        if not self.requested:
+            self._event = self._event or asyncio.Event()
+            await self._event.wait()
+
+    def request(self) -> None:
+        """Ask to stop."""
+        self.requested = True
+        if self._event is not None:
+            self._event.set()
+
+    @contextmanager
+    def attended(self) -> Iterator[None]:
+        """Promise to look at ``requested`` (or `wait`) and to end soon once it is set."""
+        self._attended += 1
+        try:
+            yield
+        finally:
+            self._attended -= 1
+
+    def on_signal(self, task: asyncio.Task[int], output: Output) -> None:
+        """Count a signal and do what its number asks for."""
+        self._signals += 1
+        patient = self._attended > 0 and not self.requested
+        self.request()
+        if self._signals > 2:  # noqa: PLR2004 -- once: gently, twice: now, three times: at any price
+            os._exit(exits.INTERRUPTED)
+        if patient:
+            output.note("stopping: what is in flight is finished or parked; Ctrl-C again stops now")
+        else:
+            task.cancel()

@@ -1,0 +1,1 @@
+"""Subscribers of events: what they show, count and write down."""
