@@ -72,6 +72,12 @@ class AdaptiveRate:
         self._seen = float("-inf")
         self._next = float("-inf")
 
+    def measured_copy(self) -> AdaptiveRate:
+        """Return a rate of its own, still without limit, that starts from what this one has measured."""
+        copy = AdaptiveRate(self._floor)
+        copy._accepted.take_over(self._accepted)
+        return copy
+
     def reserve(self, now: float) -> float:
         """Take the next place and return the seconds until it comes; 0 where there is no limit.
 
@@ -128,6 +134,9 @@ class _Window:
         self._before = 0
         self._count = 0
         self._ends = float("-inf")
+
+    def take_over(self, other: _Window) -> None:
+        self._before, self._count, self._ends = other._before, other._count, other._ends
 
     def clear(self, now: float) -> None:
         self._before = self._count = 0

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from haulyard.http import HttpResponse
     from haulyard.models.body import Buffer
+    from haulyard.s3.credentials import Credentials
 
 #: Bytes of an answer that is read whole: listings and errors are far smaller, object bodies are streamed.
 MAX_BUFFERED = 32 * 1024 * 1024
@@ -21,7 +22,7 @@ class HttpAnswer:
     once, with the number of bytes received, or at once where the answer has already ended.
     """
 
-    __slots__ = ("_closers", "_http", "attempts", "body", "headers", "received", "status")
+    __slots__ = ("_closers", "_http", "attempts", "body", "headers", "received", "signed_by", "status")
 
     def __init__(self, http: HttpResponse, body: bytes | None) -> None:
         self._http: HttpResponse | None = http if body is None else None
@@ -31,6 +32,8 @@ class HttpAnswer:
         self.body = b"" if body is None else body
         self.received = len(self.body)
         self.attempts = 1
+        #: Whose signature the request carried; None for an unsigned one.
+        self.signed_by: Credentials | None = None
 
     def when_closed(self, callback: Callable[[int], None]) -> None:
         """Call ``callback`` with the bytes received once the body has been read or given up."""

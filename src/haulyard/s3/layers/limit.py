@@ -1,4 +1,4 @@
-"""The layer that keeps to what the store can take: requests in flight, and requests a second once it throttles.
+"""The layer that keeps to what the store can take: requests in flight, and their rate once it throttles.
 
 The rate is kept per bucket and kind of request, and per prefix from the moment when throttling shows which
 prefix is hot: S3 partitions a bucket by prefix, and one hot partition must not slow the others down.
@@ -61,7 +61,7 @@ class _Rates:
             if len(self._hot) >= _MAX_PREFIXES:
                 self._hot.clear()
             # What the bucket accepted so far is the measure that the prefix starts from.
-            hot = self._hot[prefix] = self._whole.copy()
+            hot = self._hot[prefix] = self._whole.measured_copy()
         cut = hot.throttled(now)
         if len(self._hot) >= _BUCKET_WIDE:
             cut = self._whole.throttled(now) or cut
@@ -108,16 +108,21 @@ class Limiter:
             slots.release()
             raise
         answer.when_closed(lambda _: slots.release())
-        if verdict(request, answer.status, code_of(answer), answer.headers) is Verdict.THROTTLE:
-            self._throttled(request, rates)
-        else:
+        if answer.status < 400 or not _throttles(request, answer):  # noqa: PLR2004 -- the fast path: no error
             rates.succeeded(request.key, self._clock())
+        else:
+            self._throttled(request, rates)
         return answer
 
     def _throttled(self, request: Request, rates: _Rates) -> None:
         rate = rates.throttled(request.key, self._clock())
         if rate is not None:
             self._emit(Throttled(request.bucket, request.kind, rate))
+
+
+def _throttles(request: Request, answer: HttpAnswer) -> bool:
+    code = code_of(request, answer.status, answer.body)
+    return verdict(request, answer.status, code, answer.headers) is Verdict.THROTTLE
 
 
 def _prefix(key: str) -> str:

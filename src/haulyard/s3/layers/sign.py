@@ -1,8 +1,4 @@
-"""The innermost layer: address, date, signature, and the hand-over to HTTP.
-
-It also knows how an attempt can be put right: credentials that expired, a clock that is off, a bucket that
-lives elsewhere. `Signer.correct` learns from the answer; the next attempt is made with what was learned.
-"""
+"""The innermost layer: address, date, signature, and the hand-over to HTTP."""
 
 from __future__ import annotations
 
@@ -91,9 +87,10 @@ class Signer:
             )
         query = encode_query(request.query) if request.query else ""
         http = await self._transport(request.method, address.base_url, path, query, headers, request.body)
-        if request.streamed and http.status < 300:  # noqa: PLR2004 -- 2xx, the only answers worth streaming
-            return HttpAnswer(http, None)
-        return HttpAnswer(http, await http.read(MAX_BUFFERED))
+        streamed = request.streamed and http.status < 300  # noqa: PLR2004 -- 2xx, all else is short
+        answer = HttpAnswer(http, None if streamed else await http.read(MAX_BUFFERED))
+        answer.signed_by = credentials
+        return answer
 
 
 def _payload_hash(request: Request, address: Address) -> str:

@@ -1,0 +1,72 @@
+"""What a failed attempt teaches: newer credentials, the server's clock, the region of a bucket.
+
+The next attempt is made with what was learned, for address, date and signature are made anew each time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from haulyard.errors import TransportError
+from haulyard.pacing.backoff import parse_http_date
+from haulyard.s3 import buckets, regions
+from haulyard.s3.faults import Verdict
+
+if TYPE_CHECKING:
+    from haulyard.s3.credentials import CredentialsProvider
+    from haulyard.s3.layers.sign import Signer
+    from haulyard.s3.regions import RegionCache
+    from haulyard.s3.request import Request
+    from haulyard.s3.response import HttpAnswer
+
+#: Seconds; S3 tolerates 15 minutes, so what is smaller is not why it refused.
+_LEAST_SKEW = 60.0
+
+
+class Corrector:
+    """Learn from an answer; the callable returns True where another attempt will differ."""
+
+    def __init__(self, signer: Signer, credentials: CredentialsProvider, known: RegionCache) -> None:
+        self._signer = signer
+        self._credentials = credentials
+        self._known = known
+
+    async def __call__(self, request: Request, verdict: Verdict, answer: HttpAnswer) -> bool:
+        """Put right what ``verdict`` names.
+
+        Raises:
+            S3CredentialsError: The credentials expired and there are no newer ones.
+        """
+        if verdict is Verdict.REFRESH:
+            return await self._credentials.refresh(answer.signed_by) is not None
+        if verdict is Verdict.SKEW:
+            return self._learn_clock(answer)
+        return self._learn_region(request.bucket, answer) or await self._ask_region(request.bucket)
+
+    def _learn_clock(self, answer: HttpAnswer) -> bool:
+        server = parse_http_date(answer.headers.get("date", ""))
+        if server is None:
+            return False
+        off = server - self._signer.now()
+        if abs(off) < _LEAST_SKEW:
+            return False
+        self._signer.skew += off
+        return True
+
+    def _learn_region(self, bucket: str, answer: HttpAnswer) -> bool:
+        address = self._signer.address(bucket)
+        region = regions.learn(
+            answer.status, answer.headers, answer.body, address.signing_region, secure=address.is_secure
+        )
+        if region is None:
+            return False
+        self._known.learn(bucket, region)
+        return True
+
+    async def _ask_region(self, bucket: str) -> bool:
+        """HeadBucket names the region even where it is denied."""
+        try:
+            answer = await self._signer(buckets.head_bucket(bucket))
+        except TransportError:
+            return False
+        return self._learn_region(bucket, answer)
