@@ -46,13 +46,13 @@ class Control:
             "part_size": plan.part_size,
             "algorithm": algorithm,
         }
-        lines = control._read() if head.etag else []  # noqa: SLF001 -- the constructor of the same class
+        lines = control._read() if head.etag else []
         if lines and lines[0] == subject:
-            control._take_up(lines[1:])  # noqa: SLF001
+            control._take_up(lines[1:])
         else:
             os.ftruncate(fd, 0)
             os.ftruncate(fd, plan.size)
-            control._append(subject)  # noqa: SLF001
+            control._append(subject)
         return control
 
     def finished(self, number: int, digest: bytes) -> None:

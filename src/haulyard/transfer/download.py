@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from haulyard.checksums import combine, comparable, hasher, supports_full_object, verify
 from haulyard.errors import IntegrityError, PreconditionFailed, SourceChanged
 from haulyard.events import BytesMoved, TransferDone
-from haulyard.models import ByteRange, GetOptions
+from haulyard.models import GetOptions
 from haulyard.transfer.control import Control
 from haulyard.transfer.parts import DEFAULT_PART_SIZE, plan_parts
 from haulyard.transfer.workers import run_workers
@@ -88,9 +88,7 @@ class Downloader:
         for last in (False, True):
             part = self._tree.create(target, keep=True)
             try:
-                return await _RangedDownload(
-                    self._source, item, part, self._options, self._emit
-                ).run()
+                return await _RangedDownload(self._source, item, part, self._options, self._emit).run()
             except PreconditionFailed as error:
                 part.discard()
                 if last:
@@ -182,7 +180,7 @@ class _RangedDownload:
 
 
 def _write(fd: int, data: bytes | bytearray | memoryview, at: int) -> None:
-    """Write all of ``data`` at offset ``at``: a single call may take less, as on a disk that is nearly full."""
+    """Write all of ``data`` at offset ``at``; one call may take less, as on a disk that is nearly full."""
     view = memoryview(data)
     while view:
         count = os.pwrite(fd, view, at)
@@ -222,4 +220,3 @@ def _mtime_ns(head: ObjectHead) -> int | None:
     if head.last_modified is None:
         return None
     return int(head.last_modified.timestamp()) * 1_000_000_000
-

@@ -125,15 +125,16 @@ class MultipartUpload:
     async def _name_orphans(self) -> None:
         """Name uploads of the key that a killed run may have created: nothing proves whose they are."""
         async for upload in self._store.list_uploads(self._key):
-            if upload.key == self._key:
-                self._emit(
-                    Warned(
-                        f"an upload of {self._store.name}/{self._key} begun {upload.initiated:%Y-%m-%d %H:%M:%S}"
-                        f" is still open: {upload.upload_id}",
-                        f"If nobody continues it: haul uploads abort {self._store.name}/{self._key} "
-                        f"--upload-id {upload.upload_id}",
-                    )
+            if upload.key != self._key:
+                continue
+            url = f"{self._store.name}/{self._key}"
+            begun = f"{upload.initiated:%Y-%m-%d %H:%M:%S}"
+            self._emit(
+                Warned(
+                    f"an upload of {url} begun {begun} is still open: {upload.upload_id}",
+                    f"If nobody continues it: haul uploads abort {url} --upload-id {upload.upload_id}",
                 )
+            )
 
     async def _completed_before(self, intent: Intent) -> PutResult | None:
         """The upload is gone: completed by a call whose answer was lost, or aborted by somebody."""
