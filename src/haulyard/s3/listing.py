@@ -253,7 +253,7 @@ def advance(
         operation=operation,
         bucket=bucket,
         code="InvalidListing",
-        hint="nothing was left out so far; run it again, and report it to whoever runs the store if it stays",
+        hint="nothing was left out so far: run it again, and tell whoever runs the store if it stays",
     )
 
 
