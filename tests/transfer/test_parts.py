@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haulyard.errors import ConfigError, Unsupported
+from haulyard.errors import ConfigError, StoreError
 from haulyard.models import ByteRange
 from haulyard.stores.base import Capabilities
 from haulyard.transfer.parts import (
@@ -38,7 +38,7 @@ def test_ranges_cover_the_object_without_gap_or_overlap(size: int, part_size: in
     limits = Capabilities(min_part_size=1, max_part_size=5_000, max_parts=max_parts)
     try:
         plan = plan_parts(size, part_size, limits)
-    except (ConfigError, Unsupported):
+    except (ConfigError, StoreError):
         assert size > part_size * max_parts
         return
     cut = list(ranges(plan))
@@ -67,9 +67,9 @@ def test_the_largest_object_has_ten_thousand_parts_of_five_gib() -> None:
 
 
 def test_an_object_beyond_the_largest_is_refused() -> None:
-    with pytest.raises(Unsupported, match="max_parts 10000 of max_part_size 5368709120"):
+    with pytest.raises(StoreError, match="max_parts 10000 of max_part_size 5368709120"):
         plan_parts(LARGEST + 1)
-    with pytest.raises(Unsupported):
+    with pytest.raises(StoreError):
         plan_parts(LARGEST + 1, 5 * GIB)
 
 

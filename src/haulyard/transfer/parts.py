@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from haulyard.errors import ConfigError, Unsupported
+from haulyard.errors import ConfigError, StoreError
 from haulyard.models import ByteRange
 from haulyard.stores.base import Capabilities
 
@@ -83,7 +83,7 @@ def plan_parts(
 
     Raises:
         ConfigError: ``part_size`` is outside the limits, or would need more than ``max_parts`` parts.
-        Unsupported: The object is too large for the store however it is cut.
+        StoreError: The object is too large for the store however it is cut.
     """
     if size < 0:
         raise ValueError(f"an object of {size} bytes")
@@ -94,10 +94,11 @@ def plan_parts(
     if plan.count <= limits.max_parts:
         return plan
     if size > limits.max_parts * limits.max_part_size:
-        raise Unsupported(
+        raise StoreError(
             f"an object of {size} bytes is larger than the store takes: "
             f"max_parts {limits.max_parts} of max_part_size {limits.max_part_size} bytes",
-            operation="multipart upload",
+            operation="create_multipart",
+            hint="split it into several objects",
         )
     raise ConfigError(
         f"a part size of {part_size} bytes would cut {size} bytes into {plan.count} parts, "
