@@ -1,0 +1,273 @@
+"""What goes through botocore: a bucket's settings, and who the caller is.
+
+These calls are few, and their shapes many; the two milliseconds that botocore takes for one do not matter
+(docs/design.md has the measurement), its half second of import does: it is loaded by the first call.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from haulyard.errors import ConfigError, TransportError, Unsupported
+from haulyard.s3.endpoint import EndpointConfig, resolve
+from haulyard.s3.faults import error_from, transport_error
+from haulyard.s3.request import Request
+
+if TYPE_CHECKING:
+    from haulyard.errors import HaulError
+    from haulyard.s3.credentials import Credentials
+
+# Seconds; these calls stand between a person and an answer.
+_CONNECT_TIMEOUT = 10
+_READ_TIMEOUT = 30
+_ATTEMPTS = 3
+
+# What S3 answers where a bucket has no such setting.
+_UNSET = frozenset(
+    {
+        "NoSuchLifecycleConfiguration",
+        "OwnershipControlsNotFoundError",
+        "ServerSideEncryptionConfigurationNotFoundError",
+    }
+)
+
+
+class AwsTarget(NamedTuple):
+    """Whom botocore talks to, and as whom; None signs nothing.
+
+    ``endpoint.region`` should be the bucket's own where it is known. ``ca_bundle`` is a file of
+    certificates, ``verify`` False accepts any certificate.
+    """
+
+    credentials: Credentials | None
+    endpoint: EndpointConfig = EndpointConfig()
+    ca_bundle: str = ""
+    verify: bool = True
+
+
+class CallerIdentity(NamedTuple):
+    """Who signs: the account's number, the ARN of user or role, and its unique id."""
+
+    account: str
+    arn: str
+    user_id: str
+
+
+class BucketEncryption(NamedTuple):
+    """How a bucket encrypts what is written without a wish: ``algorithm`` ``""`` where it does not."""
+
+    algorithm: str = ""
+    kms_key_id: str = ""
+    bucket_key: bool = False
+
+
+class LifecycleRule(NamedTuple):
+    """One rule of a bucket's lifecycle; days are None where the rule does not say.
+
+    ``filtered`` is True where the rule has conditions (tags, sizes) beyond its prefix.
+    """
+
+    name: str
+    enabled: bool
+    prefix: str = ""
+    filtered: bool = False
+    abort_uploads_after_days: int | None = None
+    expire_after_days: int | None = None
+    expire_noncurrent_after_days: int | None = None
+    transitions: tuple[str, ...] = ()
+
+
+async def sts_get_caller_identity(target: AwsTarget, endpoint_url: str = "") -> CallerIdentity:
+    """Return who the credentials belong to; no IAM permission is needed for it.
+
+    ``endpoint_url`` is that of STS. Without it a custom S3 endpoint has none: its keys are not AWS's and
+    must not be shown to AWS.
+
+    Raises:
+        Unsupported: The S3 endpoint is not AWS's, and no STS endpoint was given.
+        S3Error: STS refused, or did not answer.
+    """
+    if target.endpoint.endpoint_url and not endpoint_url:
+        raise Unsupported(
+            "who the caller is cannot be asked: this endpoint is not AWS's",
+            store="s3",
+            operation="GetCallerIdentity",
+            hint="set AWS_ENDPOINT_URL_STS if the store has an STS of its own",
+        )
+    request = Request("GetCallerIdentity", "POST")
+    answer = await _call(target, "sts", request, endpoint_url=endpoint_url)
+    return CallerIdentity(answer["Account"], answer["Arn"], answer["UserId"])
+
+
+async def get_bucket_versioning(target: AwsTarget, bucket: str) -> str:
+    """Return ``Enabled``, ``Suspended``, or ``""`` for a bucket that never had versions."""
+    answer = await _call(target, "s3", Request("GetBucketVersioning", "GET", bucket))
+    return str(answer.get("Status", ""))
+
+
+async def put_bucket_versioning(target: AwsTarget, bucket: str, *, enabled: bool) -> None:
+    """Switch versions on, or suspend them; what versions there are stays."""
+    await _call(
+        target,
+        "s3",
+        Request("PutBucketVersioning", "PUT", bucket),
+        {"VersioningConfiguration": {"Status": "Enabled" if enabled else "Suspended"}},
+    )
+
+
+async def get_bucket_encryption(target: AwsTarget, bucket: str) -> BucketEncryption:
+    """Return the bucket's default encryption."""
+    answer = await _call(target, "s3", Request("GetBucketEncryption", "GET", bucket))
+    for rule in answer.get("ServerSideEncryptionConfiguration", {}).get("Rules", ()):
+        default = rule.get("ApplyServerSideEncryptionByDefault", {})
+        return BucketEncryption(
+            default.get("SSEAlgorithm", ""),
+            default.get("KMSMasterKeyID", ""),
+            bool(rule.get("BucketKeyEnabled", False)),
+        )
+    return BucketEncryption()
+
+
+async def get_object_ownership(target: AwsTarget, bucket: str) -> str:
+    """Return ``BucketOwnerEnforced`` (ACLs are disabled), another of S3's names, or ``""`` where unset."""
+    answer = await _call(target, "s3", Request("GetBucketOwnershipControls", "GET", bucket))
+    rules = answer.get("OwnershipControls", {}).get("Rules", ())
+    return next((str(rule["ObjectOwnership"]) for rule in rules), "")
+
+
+async def get_bucket_lifecycle(target: AwsTarget, bucket: str) -> tuple[LifecycleRule, ...]:
+    """Return the rules of the bucket's lifecycle, in their order; none for a bucket without."""
+    answer = await _call(target, "s3", Request("GetBucketLifecycleConfiguration", "GET", bucket))
+    return tuple(_lifecycle_rule(rule) for rule in answer.get("Rules", ()))
+
+
+def _lifecycle_rule(rule: dict[str, Any]) -> LifecycleRule:
+    conditions = rule.get("Filter", {})
+    conditions = conditions.get("And", conditions)
+    return LifecycleRule(
+        name=rule.get("ID", ""),
+        enabled=rule["Status"] == "Enabled",
+        # "Prefix" outside of "Filter" is the form of old rules.
+        prefix=conditions.get("Prefix", rule.get("Prefix", "")),
+        filtered=bool(conditions.keys() - {"Prefix"}),
+        abort_uploads_after_days=rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation"),
+        expire_after_days=rule.get("Expiration", {}).get("Days"),
+        expire_noncurrent_after_days=rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays"),
+        transitions=tuple(each["StorageClass"] for each in rule.get("Transitions", ())),
+    )
+
+
+async def _call(
+    target: AwsTarget,
+    service: str,
+    request: Request,
+    parameters: dict[str, Any] | None = None,
+    *,
+    endpoint_url: str = "",
+) -> dict[str, Any]:
+    """Run one call in a thread; an empty answer where the bucket has no such setting."""
+    from anyio import to_thread
+
+    return await to_thread.run_sync(
+        lambda: _call_blocking(target, service, request, parameters or {}, endpoint_url),
+        # A write is awaited to its end: none may live on after its caller has gone.
+        abandon_on_cancel=request.method != "PUT",
+    )
+
+
+def _call_blocking(
+    target: AwsTarget, service: str, request: Request, parameters: dict[str, Any], endpoint_url: str
+) -> dict[str, Any]:
+    from botocore import xform_name
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if request.bucket:
+        # Refuses what our own calls refuse, before botocore sees it.
+        resolve(target.endpoint, request.bucket)
+        parameters = {"Bucket": request.bucket, **parameters}
+    try:
+        call = getattr(_client(target, service, endpoint_url), xform_name(request.operation))
+        answer: dict[str, Any] = call(**parameters)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in _UNSET:
+            return {}
+        raise _from_answer(request, error.response) from error
+    except (BotoCoreError, ValueError) as error:
+        raise _from_failure(request, error) from error
+    return answer
+
+
+@lru_cache(maxsize=8)
+def _client(target: AwsTarget, service: str, endpoint_url: str) -> Any:  # noqa: ANN401 -- botocore makes its classes at run time
+    """Return a client; botocore takes a tenth of a second to make one, and they are safe among threads."""
+    from botocore import UNSIGNED
+    from botocore.config import Config
+    from botocore.session import Session
+
+    from haulyard._version import __version__
+
+    endpoint, keys = target.endpoint, target.credentials
+    url = endpoint_url or endpoint.endpoint_url
+    address = resolve(EndpointConfig(url) if url else endpoint)
+    options: dict[str, Any] = {
+        "connect_timeout": _CONNECT_TIMEOUT,
+        "read_timeout": _READ_TIMEOUT,
+        "retries": {"total_max_attempts": _ATTEMPTS, "mode": "standard"},
+        "s3": {"addressing_style": "path" if url and endpoint.addressing == "auto" else endpoint.addressing},
+        "use_fips_endpoint": endpoint.fips,
+        "use_dualstack_endpoint": endpoint.dualstack,
+        # The endpoint has been decided on; botocore must not find another one.
+        "ignore_configured_endpoint_urls": True,
+        "user_agent_extra": f"haulyard/{__version__}",
+    }
+    if address.is_loopback:
+        options["proxies"] = {}
+    if keys is None:
+        options["signature_version"] = UNSIGNED
+    return Session().create_client(
+        service,
+        region_name=resolve(endpoint).signing_region,
+        endpoint_url=url or None,
+        verify=(target.ca_bundle or True) if target.verify else False,
+        aws_access_key_id=keys.access_key if keys else None,
+        aws_secret_access_key=keys.secret_key if keys else None,
+        aws_session_token=(keys.token or None) if keys else None,
+        config=Config(**options),
+    )
+
+
+def _from_answer(request: Request, response: dict[str, Any]) -> HaulError:
+    """Return our error of an answer, by the one table that all answers go through."""
+    from xml.sax.saxutils import escape
+
+    said, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
+    code, message = str(said.get("Code", "")), str(said.get("Message", ""))
+    body = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+    return error_from(
+        request,
+        metadata.get("HTTPStatusCode", 0),
+        metadata.get("HTTPHeaders", {}),
+        body.encode(),
+        metadata.get("RetryAttempts", 0) + 1,
+    )
+
+
+def _from_failure(request: Request, error: Exception) -> HaulError:
+    """Return our error of a call that got no answer."""
+    from botocore import exceptions
+
+    kinds = {
+        exceptions.SSLError: ("tls", False),
+        exceptions.ConnectTimeoutError: ("timeout", False),
+        exceptions.ReadTimeoutError: ("timeout", True),
+        exceptions.EndpointConnectionError: ("connect", False),
+        exceptions.ProxyConnectionError: ("connect", False),
+        exceptions.HTTPClientError: ("reset", True),
+    }
+    for cls, (kind, sent) in kinds.items():
+        if isinstance(error, cls):
+            return transport_error(request, TransportError(str(error), kind=kind, sent=sent), _ATTEMPTS)
+    return ConfigError(
+        f"{request.operation}: {error}", hint="check the AWS settings: profile, region, endpoint"
+    )
