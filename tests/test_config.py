@@ -108,7 +108,7 @@ def test_texts_of_flags_are_read_by_their_kind(tmp_path: Path) -> None:
     )
     assert (found.part_size, found.bwlimit, found.concurrency) == (16 * 1024**2, 10 * 1024**2, 8)
     assert found.verify_ssl is False
-    assert found.retries == 5
+    assert found.retries == Settings().retries
     assert settings(tmp_path, {"part_size": "auto"}).part_size == 0
 
 

@@ -1,0 +1,110 @@
+"""A command line in a box: its own environment and streams, and stores in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import pytest
+import uvloop
+
+from haulyard.cli.dispatch import Process, dispatch
+from haulyard.errors import S3NotFound
+from haulyard.models import PutOptions
+from haulyard.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+    from pathlib import Path
+
+    from haulyard.config import Settings
+    from haulyard.events import Emit
+    from haulyard.stores.assemble import Connection
+
+T = TypeVar("T")
+
+
+@dataclass
+class FakeConnection:
+    """What commands ask of a Connection, over stores in memory."""
+
+    stores: dict[str, MemoryStore]
+    settings: Settings
+    emit: Emit
+    client: Any = None
+    closed: int = 0
+
+    def bucket(self, name: str) -> MemoryStore:
+        if name not in self.stores:
+            raise S3NotFound(
+                f"the bucket {name} does not exist", bucket=name, code="NoSuchBucket", status=404
+            )
+        return self.stores[name]
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+@dataclass
+class Result:
+    """How a command line ended."""
+
+    code: int
+    raw: bytes
+    err: str
+
+    @property
+    def out(self) -> str:
+        return self.raw.decode()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass
+class Box:
+    """Runs command lines."""
+
+    cwd: Path
+    environ: dict[str, str]
+    stores: dict[str, MemoryStore] = field(default_factory=dict)
+    connections: list[FakeConnection] = field(default_factory=list)
+    client: Any = None
+
+    def bucket(
+        self, objects: Mapping[str, bytes], name: str = "b", *, versioned: bool = False
+    ) -> MemoryStore:
+        store = self.stores[name] = MemoryStore(name, versioned=versioned)
+        for key, content in objects.items():
+            self.put(store, key, content)
+        return store
+
+    def put(self, store: MemoryStore, key: str, content: bytes, options: PutOptions | None = None) -> None:
+        self.await_(store.put(key, content, options or PutOptions()))
+
+    def await_(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(coroutine)
+
+    def __call__(self, *words: str) -> Result:
+        out, err = io.BytesIO(), io.BytesIO()
+        process = Process(self.environ, str(self.cwd), out, err, self._connect)
+        code = dispatch(words, process)
+        return Result(code, out.getvalue(), err.getvalue().decode())
+
+    def _connect(self, settings: Settings, emit: Emit) -> Connection:
+        connection = FakeConnection(self.stores, settings, emit, self.client)
+        self.connections.append(connection)
+        return cast("Connection", connection)
+
+
+@pytest.fixture
+def haul(tmp_path: Path) -> Box:
+    """A command line whose buckets are in memory."""
+    nowhere = str(tmp_path / "nowhere")
+    environ = {"HOME": str(tmp_path), "AWS_CONFIG_FILE": nowhere, "AWS_SHARED_CREDENTIALS_FILE": nowhere}
+    return Box(tmp_path, environ)
