@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import botocore.config
 import botocore.session
 import pytest
+from botocore import exceptions
 from moto.server import ThreadedMotoServer
 
 from haulyard.errors import (
@@ -191,6 +192,28 @@ async def test_an_endpoint_that_does_not_listen_is_a_network_error() -> None:
             await aws.get_bucket_versioning(AwsTarget(KEYS, EndpointConfig(url)), "bucket")
     assert (caught.value.kind, caught.value.sent, caught.value.bucket) == ("connect", False, "bucket")
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "sent"),
+    [
+        (exceptions.SSLError(endpoint_url="https://h", error="bad certificate"), "tls", False),
+        (exceptions.ConnectTimeoutError(endpoint_url="https://h"), "timeout", False),
+        (exceptions.ReadTimeoutError(endpoint_url="https://h"), "timeout", True),
+        (exceptions.ConnectionClosedError(endpoint_url="https://h"), "reset", True),
+    ],
+)
+def test_each_failure_of_the_network_says_whether_the_request_was_sent(
+    error: Exception, kind: str, *, sent: bool
+) -> None:
+    found = aws._from_failure(Request("PutBucketVersioning", "PUT", "bucket"), error)
+    assert isinstance(found, S3NetworkError)
+    assert (found.kind, found.sent) == (kind, sent)
+
+
+def test_what_botocore_refuses_itself_is_a_setting() -> None:
+    error = exceptions.ParamValidationError(report="wrong")
+    assert isinstance(aws._from_failure(Request("GetBucketEncryption", "GET", "b"), error), ConfigError)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ import botocore.session
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from moto.server import ThreadedMotoServer
 
 from haulyard.errors import ConfigError, S3CredentialsError
-from haulyard.s3.credentials import Credentials, CredentialsProvider, read_static
+from haulyard.s3.credentials import Credentials, CredentialsProvider, _translate, read_static
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +54,7 @@ ENVIRON = st.fixed_dictionaries(
         "AWS_SECRET_ACCESS_KEY": st.sampled_from(["SKE", ""]),
         "AWS_SESSION_TOKEN": st.sampled_from(["TOKEN", ""]),
         "AWS_SECURITY_TOKEN": st.just("OLD"),
-        "AWS_PROFILE": st.sampled_from(["default", "other", "absent"]),
+        "AWS_PROFILE": st.sampled_from(["default", "other", "absent", ""]),
         "AWS_DEFAULT_PROFILE": st.sampled_from(["other"]),
         "AWS_WEB_IDENTITY_TOKEN_FILE": st.just("/nonexistent/token"),
         "AWS_ROLE_ARN": st.just("arn:aws:iam::123456789012:role/x"),
@@ -306,3 +307,71 @@ async def test_a_role_with_mfa_is_not_asked_for_in_mid_run(isolated: Callable[[s
         provider._botocore._open(again=False)
         with pytest.raises(S3CredentialsError, match="MFA"):
             await provider.refresh()
+
+
+async def test_a_role_is_assumed_by_botocore(
+    isolated: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    isolated(
+        "[default]\nregion = us-east-1\nsource_profile = base\nrole_arn = arn:aws:iam::123456789012:role/r\n",
+        f"[base]\n{KEYS}",
+    )
+    sts = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    sts.start()
+    try:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://{}:{}".format(*sts.get_host_and_port()))
+        found = await CredentialsProvider().get(NOW)
+    finally:
+        sts.stop()
+    assert found is not None
+    assert found.provider == "assume-role"
+    assert found.token
+    assert found.expires_at is not None
+    assert found.expires_at > NOW
+
+
+@pytest.mark.parametrize("expiration", ["soon", "2033-05-18", "2033-05-18T03:33:20"])
+def test_an_expiration_that_is_no_moment_is_left_to_botocore(expiration: str) -> None:
+    environ = {
+        "AWS_CONFIG_FILE": "/nonexistent/a",
+        "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent/b",
+        "AWS_ACCESS_KEY_ID": "A",
+        "AWS_SECRET_ACCESS_KEY": "S",
+        "AWS_CREDENTIAL_EXPIRATION": expiration,
+    }
+    assert read_static(environ) is None
+
+
+def test_keys_in_the_shape_of_a_block_are_left_to_botocore(tmp_path: Path) -> None:
+    block = "[default]\naws_access_key_id = A\naws_secret_access_key =\n  a = b\n"
+    assert read_static(write_files(tmp_path, "", block)) is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "says"), [("sso", "aws sso login"), ("env", "export"), ("iam-role", "renew the credentials")]
+)
+async def test_what_renews_credentials_depends_on_where_they_came_from(provider: str, says: str) -> None:
+    keys = Credentials("A", "S", "T", NOW - 1, provider)
+    with pytest.raises(S3CredentialsError, match="have expired") as caught:
+        await CredentialsProvider(fixed=keys).get(NOW)
+    assert says in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (botocore.exceptions.RefreshWithMFAUnsupportedError(), "", "new code"),
+        (
+            botocore.exceptions.ClientError(
+                {"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole"
+            ),
+            "AccessDenied",
+            "AWS_ACCESS_KEY_ID",
+        ),
+        (KeyError("Credentials"), "", "AWS_ACCESS_KEY_ID"),
+    ],
+)
+def test_a_failure_of_the_source_says_what_to_do(error: Exception, code: str, says: str) -> None:
+    found = _translate(error)
+    assert isinstance(found, S3CredentialsError)
+    assert (found.code, says in found.hint) == (code, True)

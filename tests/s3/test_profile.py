@@ -116,6 +116,11 @@ def test_without_files_there_is_an_empty_default() -> None:
     assert read_profile(nowhere) == Profile()
 
 
+def test_an_empty_aws_profile_is_a_profile_that_does_not_exist(environ: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="''"):
+        read_profile({**environ, "AWS_PROFILE": ""})
+
+
 @pytest.mark.parametrize("source", ["argument", "environment"])
 def test_a_profile_that_was_asked_for_must_exist(environ: dict[str, str], source: str) -> None:
     if source == "environment":
@@ -147,6 +152,14 @@ def test_a_broken_file_is_named_without_its_lines(tmp_path: Path, text: str) -> 
         mock.patch.dict(os.environ, AWS_CONFIG_FILE=str(path)),
     ):
         _ = botocore.session.Session().full_config
+
+
+def test_a_section_whose_name_is_no_profile_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[profile 'open]\na = 1\n[profile a b]\na = 1\n[profile]\na = 1\n")
+    files = read_files(
+        {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}
+    )
+    assert files.profiles == {}
 
 
 def test_profiles_merge_as_in_botocore(environ: dict[str, str]) -> None:

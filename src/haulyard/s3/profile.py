@@ -89,7 +89,8 @@ def read_profile(environ: Mapping[str, str], name: str = "") -> Profile:
     """
     files = read_files(environ)
     wanted = name or profile_name(environ)
-    section = files.profiles.get(wanted or "default")
+    # An empty AWS_PROFILE names a profile, as it does for botocore.
+    section = files.profiles.get("default" if wanted is None else wanted)
     if section is None:
         if wanted is not None:
             raise missing_profile(wanted, files)
