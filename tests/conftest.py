@@ -1,0 +1,114 @@
+"""What every test may ask for: the event loop, two S3 servers, and a world without the user's settings.
+
+Each worker of pytest-xdist has servers of its own. Both are attached to it: however it ends, they end.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+import uuid
+from contextlib import closing
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from typing import TYPE_CHECKING
+
+import pytest
+
+from haulyard.local import EmbeddedStore
+from haulyard.local.launcher import is_alive, launch, terminate
+from haulyard.local.weed import HOST, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_MOTO_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An S3 server for tests: where it is, and a key pair that may do everything."""
+
+    endpoint_url: str
+    access_key: str
+    secret_key: str
+    region: str
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Tests run on the loop that users get."""
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(scope="session")
+def _empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, _empty_home: Path) -> None:
+    """No test sees, or uses, the credentials and settings of whoever runs it."""
+    for name in os.environ:
+        if name.startswith(("AWS_", "HAUL_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(_empty_home))
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The embedded store: checks signatures and checksums, honours conditions; keeps keys as paths."""
+    with EmbeddedStore(tmp_path_factory.mktemp("seaweedfs")) as store:
+        variables = store.environment()
+        yield Server(
+            endpoint_url=variables["AWS_ENDPOINT_URL_S3"],
+            access_key=variables["AWS_ACCESS_KEY_ID"],
+            secret_key=variables["AWS_SECRET_ACCESS_KEY"],
+            region=variables["AWS_REGION"],
+        )
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """moto: has flat keys, KMS and acceleration; checks neither signatures nor checksums."""
+    directory = tmp_path_factory.mktemp("moto")
+    port = free_port(random.SystemRandom())
+    marker = f"--port={port}"
+    launched = launch(
+        [sys.executable, "-c", "from moto.server import main; main()", f"--host={HOST}", marker],
+        log_file=directory / "log",
+        directory=directory,
+        # Measuring the coverage of a mock makes it slow and tells nothing.
+        environment={name: value for name, value in os.environ.items() if not name.startswith("COV")},
+        attached=True,
+    )
+    try:
+        _wait_for_moto(port, launched.pid, marker)
+        yield Server(f"http://{HOST}:{port}", access_key="moto", secret_key="moto", region="us-east-1")
+    finally:
+        terminate(launched.pid, marker, grace=5)
+        launched.release()
+
+
+def _wait_for_moto(port: int, pid: int, marker: str) -> None:
+    deadline = time.monotonic() + _MOTO_SECONDS
+    while is_alive(pid, marker) and time.monotonic() < deadline:
+        with closing(HTTPConnection(HOST, port, timeout=5)) as connection:
+            try:
+                connection.request("GET", "/moto-api/")
+                connection.getresponse()
+            except (OSError, HTTPException):
+                time.sleep(0.05)
+            else:
+                return
+    pytest.fail("moto did not start")
+
+
+@pytest.fixture
+def bucket_name() -> Callable[[], str]:
+    """Makes names that no other test uses; creating the bucket is the test's."""
+    return lambda: f"test-{uuid.uuid4().hex}"
