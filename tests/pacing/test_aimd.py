@@ -93,6 +93,16 @@ def test_a_floor_is_positive() -> None:
         AdaptiveRate(floor=0.0)
 
 
+def test_a_measured_copy_starts_from_the_same_measure_and_goes_its_own_way() -> None:
+    rate = AdaptiveRate()
+    accept(rate, 100, 95.0, 100.0)
+    copy = rate.measured_copy()
+    assert copy.limit is None
+    copy.throttled(100.0)
+    assert copy.limit == pytest.approx(DECREASE * 100, rel=0.05)
+    assert rate.limit is None
+
+
 def test_requests_are_spaced_by_time() -> None:
     rate = throttled_at(100, 100.0)
     assert rate.limit == pytest.approx(70, rel=0.05)

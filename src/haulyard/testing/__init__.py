@@ -1,0 +1,7 @@
+"""For people who test what they write against S3.
+
+- `haulyard.testing.faults`: an S3 server in this process that misbehaves exactly as told.
+- `haulyard.testing.store_suite`: the conformance suite that every Store has to pass.
+
+Nothing in `haulyard` itself imports this package.
+"""
