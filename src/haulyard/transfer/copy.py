@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from haulyard.checksums import comparable, compute, verify
 from haulyard.errors import IntegrityError, PreconditionFailed, SourceChanged
@@ -17,6 +17,7 @@ from haulyard.models import (
     PartOptions,
     PutOptions,
 )
+from haulyard.transfer.items import prefix_of
 from haulyard.transfer.parts import fits_one_put, plan_parts
 from haulyard.transfer.workers import run_workers
 
@@ -35,6 +36,13 @@ _COPIED_PART = 512 * 1024**2
 _HELD_PARTS = 4
 
 
+class _Copied(NamedTuple):
+    size: int
+    source_etag: str
+    result: PutResult
+    verified: str
+
+
 class Copier:
     """Moves objects between stores; call it with one job at a time or with many at once."""
 
@@ -43,6 +51,8 @@ class Copier:
         self._destination = destination
         self._options = options
         self._emit = emit
+        self._from = prefix_of(source)
+        self._to = prefix_of(destination)
         self._inside = source.service == destination.service
         put = options.put
         if options.no_clobber:
@@ -54,21 +64,22 @@ class Copier:
         """Copy one object; errors are raised, and then nothing of it lies under the destination's name."""
         started = time.monotonic()
         try:
-            size, result, verified = await self._copy(job)
+            copied = await self._copy(job)
         except PreconditionFailed as error:
             raise self._explained(error, job) from error
         return TransferDone(
             "copy",
-            job.item.key,
-            job.destination,
-            size,
+            self._from + job.item.key,
+            self._to + job.destination,
+            copied.size,
             time.monotonic() - started,
-            verified,
-            result.etag,
-            result.version_id,
+            copied.verified,
+            copied.result.etag,
+            copied.result.version_id,
+            source_etag=copied.source_etag,
         )
 
-    async def _copy(self, job: Job) -> tuple[int, PutResult, str]:
+    async def _copy(self, job: Job) -> _Copied:
         item = job.item
         if not self._inside:
             return await self._through(item, job.destination)
@@ -82,8 +93,9 @@ class Copier:
         if item.size <= self._destination.capabilities.max_put_size:
             result = await self._destination.copy(source, job.destination, self._copy_options)
             # The store copied it by itself, whole, from the ETag that was asked for.
-            return item.size, result, "checksum" if result.checksums else "size only"
-        return item.size, await self._copy_parts(item, source, job.destination), "size only"
+            return _Copied(item.size, item.etag, result, "checksum" if result.checksums else "size only")
+        result = await self._copy_parts(item, source, job.destination)
+        return _Copied(item.size, item.etag, result, "size only")
 
     async def _copy_parts(self, item: Item, source: CopySource, key: str) -> PutResult:
         """Copy more than one request may: by ranges, with the properties carried over by hand."""
@@ -101,7 +113,7 @@ class Copier:
 
         return await self._in_parts(key, properties, plan.count, copy_part, self._options.part_concurrency)
 
-    async def _through(self, item: Item, key: str) -> tuple[int, PutResult, str]:
+    async def _through(self, item: Item, key: str) -> _Copied:
         """Read here and write there; what is held is at most a few parts."""
         async with await self._source.get(item.key, self._reading(item.version_id)) as reader:
             head = reader.head
@@ -110,7 +122,7 @@ class Copier:
                 data = await reader.read()
                 properties = self._with_checksum(properties, data)
                 result = await self._destination.put(key, data, properties)
-                return head.size, result, self._compare(head, result)
+                return _Copied(head.size, head.etag, result, self._compare(head, result))
         plan = plan_parts(head.size, self._options.part_size, self._destination.capabilities)
 
         async def send_part(upload_id: str, number: int) -> PartInfo:
@@ -124,7 +136,7 @@ class Copier:
 
         workers = min(_HELD_PARTS, self._options.part_concurrency)
         result = await self._in_parts(key, properties, plan.count, send_part, workers)
-        return head.size, result, self._compare(head, result)
+        return _Copied(head.size, head.etag, result, self._compare(head, result))
 
     async def _in_parts(
         self,
@@ -208,7 +220,7 @@ class Copier:
         return GetOptions(version_id=version_id, encryption=self._options.source_encryption)
 
     def _moved(self, item: Item, part_range: ByteRange) -> None:
-        self._emit(BytesMoved(item.key, (part_range.end or 0) - part_range.start))
+        self._emit(BytesMoved(self._from + item.key, (part_range.end or 0) - part_range.start))
 
     def _explained(self, error: PreconditionFailed, job: Job) -> PreconditionFailed | SourceChanged:
         if self._options.no_clobber:

@@ -16,6 +16,7 @@ from haulyard.errors import IntegrityError, PreconditionFailed, SourceChanged
 from haulyard.events import BytesMoved, TransferDone
 from haulyard.models import GetOptions
 from haulyard.transfer.control import Control
+from haulyard.transfer.items import prefix_of
 from haulyard.transfer.parts import DEFAULT_PART_SIZE, plan_parts
 from haulyard.transfer.workers import run_workers
 
@@ -37,6 +38,8 @@ class Downloader:
         self._tree = destination.tree
         self._options = options
         self._emit = emit
+        self._from = prefix_of(source)
+        self._to = prefix_of(destination)
         self._limit = options.part_size or DEFAULT_PART_SIZE
         self._whole = GetOptions(encryption=options.source_encryption)
 
@@ -57,13 +60,12 @@ class Downloader:
                 head, verified = await self._in_ranges(item, job.destination)
         return TransferDone(
             "download",
-            item.key,
-            job.destination,
+            self._from + item.key,
+            self._to + job.destination,
             head.size,
             time.monotonic() - started,
             verified,
-            head.etag,
-            head.version_id,
+            source_etag=head.etag,
         )
 
     def _options_for(self, item: Item) -> GetOptions:
@@ -118,6 +120,7 @@ class _RangedDownload:
     ) -> None:
         self._source = source
         self._item = item
+        self._name = prefix_of(source) + item.key
         self._part = part
         self._options = options
         self._emit = emit
@@ -176,7 +179,7 @@ class _RangedDownload:
         control.finished(number, state.digest() if state is not None else b"")
 
     def _moved(self, count: int) -> None:
-        self._emit(BytesMoved(self._item.key, count))
+        self._emit(BytesMoved(self._name, count))
 
 
 def _write(fd: int, data: bytes | bytearray | memoryview, at: int) -> None:

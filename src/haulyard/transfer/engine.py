@@ -57,7 +57,7 @@ async def run(
     move: Move,
     *,
     concurrency: int,
-    emit: Emit,
+    emit: Callable[[TransferDone], None],
     no_clobber: bool = False,
     stopped: Callable[[], bool] = lambda: False,
     action: str = "copy",
@@ -107,7 +107,7 @@ class _Feed:
 class _Account:
     """Counts outcomes, and decides which errors concern one object and which concern all."""
 
-    def __init__(self, emit: Emit, *, no_clobber: bool, action: str) -> None:
+    def __init__(self, emit: Callable[[TransferDone], None], *, no_clobber: bool, action: str) -> None:
         self._emit = emit
         self._no_clobber = no_clobber
         self._action = action

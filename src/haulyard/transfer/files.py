@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from haulyard.checksums import hasher
 from haulyard.errors import SourceChanged
+from haulyard.stores.walk import etag_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,22 +29,23 @@ class Fingerprint(NamedTuple):
     device: int
 
     @classmethod
-    def of(cls, fd: int) -> Fingerprint:
-        """Take the fingerprint of an open file."""
-        status = os.fstat(fd)
+    def of(cls, status: os.stat_result) -> Fingerprint:
+        """Take the fingerprint from what fstat says."""
         return cls(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
 
 
 class SourceFile:
-    """An open file that must not change while it is being sent."""
+    """An open file that must not change while it is being sent; ``etag`` is the local store's for it."""
 
-    __slots__ = ("_before", "_fd", "name", "size")
+    __slots__ = ("_before", "_fd", "etag", "name", "size")
 
     def __init__(self, fd: int, name: str) -> None:
         self._fd = fd
-        self._before = Fingerprint.of(fd)
+        status = os.fstat(fd)
+        self._before = Fingerprint.of(status)
         self.name = name
-        self.size = self._before.size
+        self.size = status.st_size
+        self.etag = etag_of(status)
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -74,7 +76,7 @@ class SourceFile:
 
     def check(self) -> None:
         """Raise SourceChanged unless the file is as it was when it was opened."""
-        if Fingerprint.of(self._fd) != self._before:
+        if Fingerprint.of(os.fstat(self._fd)) != self._before:
             raise self._changed()
 
     def close(self) -> None:

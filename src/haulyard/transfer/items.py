@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from haulyard.models import ObjectInfo
+    from haulyard.stores.base import Store
 
 
 class Item(NamedTuple):
@@ -33,6 +34,11 @@ class Job(NamedTuple):
 
     item: Item
     destination: str
+
+
+def prefix_of(store: Store) -> str:
+    """Return what makes a full name of a key of ``store``: ``s3://bucket/``, or the path of a directory."""
+    return store.name.removeprefix("file://").rstrip("/") + "/"
 
 
 class Summary(NamedTuple):

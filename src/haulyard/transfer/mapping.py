@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from haulyard.errors import ConfigError, StoreError
-from haulyard.transfer.items import Job
+from haulyard.transfer.items import Job, prefix_of
 from haulyard.transfer.selection import as_directory
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Placement:
             return
         if here == there:
             raise ConfigError(
-                f"{source.name}/{selection.base} is both source and destination",
+                f"{prefix_of(source)}{selection.base} is both source and destination",
                 hint="name another destination",
             )
         if there.startswith(here):
@@ -207,17 +207,19 @@ class Placement:
         return self._rules.keep_markers and not self._rules.flatten and bool(job.destination)
 
     def _error(self, job: Job, problem: str, hint: str) -> StoreError:
+        where = prefix_of(self._destination) + job.destination
         return StoreError(
-            f"{self.source.name}/{job.item.key} {problem}: {self._destination.name}/{job.destination}",
+            f"{prefix_of(self.source)}{job.item.key} {problem}: {where}",
             operation="copy",
-            bucket=self.source.name,
+            bucket=self.source.bucket,
             key=job.item.key,
             hint=hint,
         )
 
 
 def _unclaimed(jobs: list[Job], source: Store, claims: Claims, refuse: Refuse) -> list[Job]:
-    names = [f"{source.name}/{item.key}{'@' * bool(item.version_id)}{item.version_id}" for item, _ in jobs]
+    prefix = prefix_of(source)
+    names = [f"{prefix}{item.key}{'@' * bool(item.version_id)}{item.version_id}" for item, _ in jobs]
     owners = claims.take([(job.destination, name) for job, name in zip(jobs, names, strict=True)])
     kept = []
     for job, name, owner in zip(jobs, names, owners, strict=True):
@@ -229,7 +231,7 @@ def _unclaimed(jobs: list[Job], source: Store, claims: Claims, refuse: Refuse) -
             error = StoreError(
                 f"{name} would overwrite {job.destination}, which {owner} becomes in this command",
                 operation="copy",
-                bucket=source.name,
+                bucket=source.bucket,
                 key=job.item.key,
                 hint="copy it in a command of its own, to another destination",
             )

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
 from haulyard.errors import StoreError
+from haulyard.models import ObjectInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 #: Bound parameters of one statement: the default limit of SQLite before 3.32 is 999.
 _BATCH: Final = 900
@@ -84,6 +86,71 @@ class Claims(_Scratch):
                     )
                 )
         return taken
+
+
+class DiskListing(_Scratch):
+    """A listing in any order, whose objects are found again by key, ticked off, and read in order.
+
+    Of an object it keeps key, size, time and ETag.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "CREATE TABLE object(key TEXT PRIMARY KEY, size INTEGER, modified REAL, etag TEXT,"
+            " ticked INTEGER) WITHOUT ROWID"
+        )
+
+    def add(self, objects: Iterable[ObjectInfo]) -> None:
+        """Keep a page of the listing."""
+        rows = [(each.key, each.size, each.last_modified.timestamp(), each.etag) for each in objects]
+        with _translated():
+            self._connection.executemany("INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, 0)", rows)
+
+    def find(self, keys: Sequence[str]) -> dict[str, ObjectInfo]:
+        """Return those of ``keys`` that there are, with their objects."""
+        found = {}
+        with _translated():
+            for batch in _batches(keys):
+                rows = self._connection.execute(
+                    f"SELECT key, size, modified, etag FROM object WHERE key IN ({_marks(batch)})",  # noqa: S608 -- only question marks
+                    batch,
+                )
+                for row in rows:
+                    found[row[0]] = _object(row)
+        return found
+
+    def tick(self, keys: Sequence[str]) -> None:
+        """Tick off those of ``keys`` that there are."""
+        with _translated():
+            for batch in _batches(keys):
+                self._connection.execute(
+                    f"UPDATE object SET ticked = 1 WHERE key IN ({_marks(batch)})",  # noqa: S608 -- only question marks
+                    batch,
+                )
+
+    def count_unticked(self) -> int:
+        """Return how many objects nobody ticked off."""
+        with _translated():
+            (count,) = self._connection.execute("SELECT count(*) FROM object WHERE ticked = 0").fetchone()
+        return int(count)
+
+    def unticked(self) -> Iterator[list[ObjectInfo]]:
+        """Yield pages of the objects that nobody ticked off, in the order of their keys."""
+        with _translated():
+            cursor = self._connection.execute(
+                "SELECT key, size, modified, etag FROM object WHERE ticked = 0 ORDER BY key"
+            )
+        while True:
+            with _translated():
+                rows = cursor.fetchmany(_BATCH)
+            if not rows:
+                return
+            yield [_object(row) for row in rows]
+
+
+def _object(row: tuple[str, int, float, str]) -> ObjectInfo:
+    key, size, modified, etag = row
+    return ObjectInfo(key, size, datetime.fromtimestamp(modified, UTC), etag)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from haulyard.errors import ConfigError, HaulError, NotFound
 from haulyard.models import ListOptions
 from haulyard.transfer.filters import ACCEPT_ALL
-from haulyard.transfer.items import Item
+from haulyard.transfer.items import Item, prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -98,7 +98,7 @@ async def find_versions(
 
 def nothing_there(store: Store, selection: Selection) -> NotFound:
     """Return the error for a selection that selects nothing."""
-    where = f"{store.name.rstrip('/')}/{selection.key}"
+    where = f"{prefix_of(store)}{selection.key}"
     if selection.kind == "wildcard":
         message, hint = f"nothing matches {where}", "--raw takes * and ? literally"
     elif selection.kind == "object":
@@ -106,7 +106,7 @@ def nothing_there(store: Store, selection: Selection) -> NotFound:
     else:
         message = f"there is nothing under {where}"
         hint = "" if selection.key == selection.base else "a single object is named without --recursive"
-    return NotFound(message, operation="list", bucket=store.name, key=selection.key, hint=hint)
+    return NotFound(message, operation="list", bucket=store.bucket, key=selection.key, hint=hint)
 
 
 async def explain_missing(store: Store, key: str, error: NotFound) -> HaulError:
@@ -118,7 +118,7 @@ async def explain_missing(store: Store, key: str, error: NotFound) -> HaulError:
         async for page in store.list(key + "/", ListOptions(page_size=1)):
             if page.objects:
                 return ConfigError(
-                    f"{store.name.rstrip('/')}/{key} is a directory or prefix, not an object",
+                    f"{prefix_of(store)}{key} is a directory or prefix, not an object",
                     hint="add --recursive (-r), or end it in a slash for what is under it",
                 )
     except HaulError:

@@ -16,6 +16,7 @@ from haulyard.events import TransferDone
 from haulyard.models import ByteRange
 from haulyard.transfer.content_types import content_type_of
 from haulyard.transfer.files import SourceFile
+from haulyard.transfer.items import prefix_of
 from haulyard.transfer.multipart import MultipartUpload
 from haulyard.transfer.parts import fits_one_put
 
@@ -39,6 +40,8 @@ class Uploader:
         self._destination = destination
         self._options = options
         self._emit = emit
+        self._from = prefix_of(source)
+        self._to = prefix_of(destination)
         self._put_options: dict[str, PutOptions] = {}
 
     async def __call__(self, job: Job) -> TransferDone:
@@ -58,13 +61,14 @@ class Uploader:
             file.close()
         return TransferDone(
             "upload",
-            job.item.key,
-            job.destination,
+            self._from + job.item.key,
+            self._to + job.destination,
             file.size,
             time.monotonic() - started,
             "checksum" if result.checksums else "",
             result.etag,
             result.version_id,
+            source_etag=file.etag,
         )
 
     async def _in_one(self, file: SourceFile, key: str, options: PutOptions) -> PutResult:

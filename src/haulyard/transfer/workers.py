@@ -19,10 +19,11 @@ async def run_workers(work: Callable[[], Coroutine[object, object, None]], count
             for _ in range(count):
                 group.create_task(work())
     except BaseExceptionGroup as errors:
-        raise _first(errors) from None
+        raise first_error(errors) from None
 
 
-def _first(error: BaseException) -> BaseException:
+def first_error(error: BaseException) -> BaseException:
+    """Return the first error of a group, of whatever depth."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

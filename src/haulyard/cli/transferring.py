@@ -1,0 +1,141 @@
+"""What `cp`, `mv` and `sync` share: flags, the run of many jobs, and the account at its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from haulyard.cli import exits, flags
+from haulyard.events import TransferDone
+from haulyard.transfer.engine import run
+from haulyard.transfer.items import Summary, prefix_of
+from haulyard.transfer.options import TransferOptions
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import AsyncIterator, Sequence
+
+    from haulyard.cli.context import Context
+    from haulyard.models import Encryption, PutOptions
+    from haulyard.stores.base import Store
+    from haulyard.transfer.engine import Move
+    from haulyard.transfer.items import Job
+    from haulyard.transfer.mapping import Refusal
+
+#: The groups of flags of every transfer.
+GROUPS = (
+    flags.FILTERS,
+    flags.MANIFEST,
+    flags.RAW,
+    flags.SYMLINKS,
+    flags.CUSTOMER_KEY,
+    flags.PROPERTIES,
+    flags.TRANSFER,
+    flags.DRY_RUN,
+    flags.CONNECTION,
+    flags.SOURCE,
+    flags.OUTPUT,
+    flags.PROGRESS,
+)
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Declare what transfers share."""
+    flags.add(parser, *GROUPS)
+
+
+def transfer_options(
+    context: Context,
+    put: PutOptions,
+    *,
+    source_encryption: Encryption | None = None,
+    no_clobber: bool = False,
+    replace_metadata: bool = False,
+) -> TransferOptions:
+    """Return the options of a run from settings and flags."""
+    settings = context.settings
+    required_only = settings.request_checksum_calculation == "when_required"
+    return TransferOptions(
+        put=put,
+        source_encryption=source_encryption,
+        part_size=settings.part_size,
+        no_clobber=no_clobber,
+        replace_metadata=replace_metadata,
+        state_dir=settings.state_dir,
+        algorithm="none" if required_only else settings.checksum_algorithm,
+    )
+
+
+class Account:
+    """Adds up what became of everything in a command, and gives its exit code."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._codes: set[int] = set()
+        self.total = Summary()
+
+    async def move(
+        self, pages: AsyncIterator[Sequence[Job]], move: Move, *, action: str, no_clobber: bool = False
+    ) -> Summary:
+        """Run the jobs of ``pages``, report each, and return their summary."""
+        context = self._context
+        with context.stop.attended():
+            summary = await run(
+                pages,
+                move,
+                concurrency=context.settings.concurrency,
+                emit=self.report,
+                no_clobber=no_clobber,
+                stopped=context.stop.is_requested,
+                action=action,
+            )
+        self.add(summary)
+        return summary
+
+    def report(self, event: TransferDone) -> None:
+        """Show one outcome and take note of it."""
+        if event.error is not None:
+            self._codes.add(exits.exit_code(event.error))
+        self._context.emit(event)
+        self._context.output.transfer(event)
+
+    def refuse(self, source: Store, destination: Store, refusal: Refusal, action: str) -> None:
+        """Report a job that is not to be done."""
+        job = refusal.job
+        self.report(
+            TransferDone(
+                action if refusal.error else "skip",
+                prefix_of(source) + job.item.key,
+                prefix_of(destination) + job.destination,
+                job.item.size,
+                reason=refusal.reason,
+                error=refusal.error,
+            )
+        )
+        failed = int(refusal.error is not None)
+        self.add(Summary(skipped=1 - failed, failed=failed))
+
+    def add(self, summary: Summary) -> None:
+        """Add the counts of a part."""
+        total = self.total
+        self.total = Summary(
+            total.done + summary.done,
+            total.skipped + summary.skipped,
+            total.failed + summary.failed,
+            total.bytes + summary.bytes,
+            total.seconds + summary.seconds,
+            total.interrupted or summary.interrupted,
+        )
+
+    def exit_code(self) -> int:
+        """Return 0, 130 where it was stopped, the common code where nothing could be done, else 1."""
+        total = self.total
+        if total.interrupted:
+            self._context.output.note(
+                f"stopped after {total.done} objects; run the same command again to go on"
+            )
+            return exits.INTERRUPTED
+        if not total.failed:
+            return exits.OK
+        if total.done or total.skipped or len(self._codes) != 1:
+            return exits.FAILED
+        return self._codes.pop()

@@ -1,0 +1,125 @@
+"""The one place where the layers are stacked: ``observe(retry(limit(sign(transport))))``."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Self
+
+from haulyard.events import ignore
+from haulyard.http import HttpClient, HttpConfig
+from haulyard.pacing.budget import CAPACITY, TRANSIENT_COST, RetryBudget
+from haulyard.s3.client import S3Client
+from haulyard.s3.credentials import CredentialsProvider
+from haulyard.s3.endpoint import EndpointConfig
+from haulyard.s3.layers.correct import Corrector
+from haulyard.s3.layers.limit import Limiter
+from haulyard.s3.layers.observe import observe
+from haulyard.s3.layers.retry import Retrier, RetryPolicy
+from haulyard.s3.layers.sign import Signer
+from haulyard.s3.regions import RegionCache
+from haulyard.stores.s3 import S3Store
+
+if TYPE_CHECKING:
+    from haulyard.config import Settings
+    from haulyard.events import Emit
+    from haulyard.s3.credentials import Credentials
+    from haulyard.s3.layers.sign import Transport
+
+
+class Connection:
+    """One S3 service as ``settings`` describe it: its client, its stores, and what they share.
+
+    All buckets share credentials, connections, the limiter and the retry budget. Close it before its event
+    loop ends.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        emit: Emit = ignore,
+        *,
+        credentials: Credentials | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        """Stack the layers; nothing is sent yet.
+
+        ``credentials`` are used instead of the chain's, ``transport`` instead of HTTP (for tests).
+        """
+        self.settings = settings
+        self.endpoint = EndpointConfig(
+            settings.endpoint_url,
+            settings.region,
+            settings.addressing,
+            settings.use_dualstack,
+            settings.use_fips,
+            settings.accelerate,
+        )
+        self.credentials = CredentialsProvider(
+            profile=settings.profile if settings.profile_chosen else "",
+            environ=settings.environment,
+            fixed=credentials,
+            anonymous=settings.no_sign_request,
+        )
+        self._http = HttpClient(
+            HttpConfig(
+                ca_bundle=settings.ca_bundle,
+                verify=settings.verify_ssl,
+                bytes_per_second=settings.bwlimit,
+            )
+        )
+        self.regions = RegionCache()
+        self.signer = Signer(transport or self._http.send, self.endpoint, self._current, self.regions)
+        policy = RetryPolicy(settings.retries, settings.retry_base_delay)
+        retrier = Retrier(
+            Limiter(self.signer, settings.concurrency, emit),
+            Corrector(self.signer, self.credentials, self.regions),
+            policy,
+            _budget(policy, settings.concurrency),
+            emit,
+            random=random.random,
+        )
+        self.client = S3Client(
+            observe(retrier, emit),
+            signer=self.signer,
+            credentials=self._current,
+            expected_owner=settings.expected_bucket_owner,
+            request_payer=settings.request_payer == "requester",
+            checksum_algorithm=(
+                "none"
+                if settings.request_checksum_calculation == "when_required"
+                else settings.checksum_algorithm
+            ),
+            validate_checksums=settings.response_checksum_validation == "when_supported",
+        )
+
+    def bucket(self, name: str) -> S3Store:
+        """Return the store of one bucket, or of an access point given by its ARN."""
+        return S3Store(self.client, name, service=self._service(), on_aws=not self.endpoint.endpoint_url)
+
+    async def close(self) -> None:
+        """Close the connections; closing twice is harmless."""
+        await self._http.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def _current(self) -> Credentials | None:
+        return await self.credentials.get(time.time())
+
+    def _service(self) -> str:
+        """Two connections with the same answer can copy between each other's buckets."""
+        settings = self.settings
+        return f"{settings.endpoint_url or 'aws'} {settings.profile} {settings.no_sign_request}"
+
+
+def _budget(policy: RetryPolicy, concurrency: int) -> RetryBudget:
+    """Make the budget of a job large enough for all that is in flight to use its attempts once.
+
+    A store that restarts fails everything in flight at the same time; with the SDKs' constant capacity the
+    job would die with its first wave instead of waiting the restart out.
+    """
+    return RetryBudget(max(CAPACITY, TRANSIENT_COST * (policy.attempts - 1) * concurrency))
