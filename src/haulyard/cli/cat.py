@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from haulyard.cli import exits, flags
 from haulyard.cli.places import s3_urls, with_version
 from haulyard.cli.properties import customer_encryption
-from haulyard.errors import ConfigError, NotFound
+from haulyard.cli.streams import write_object
+from haulyard.errors import ConfigError
 from haulyard.models import ByteRange, GetOptions
 from haulyard.transfer.selection import select
-from haulyard.transfer.sources import explain_missing, find
+from haulyard.transfer.sources import find
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -95,28 +96,19 @@ async def run(options: Options, context: Context) -> int:
     for url, selection in zip(options.urls, options.selections, strict=True):
         store = context.bucket(url)
         if selection.kind == "object":
-            await _write(store, url.key, _get_options(options, url.version_id), context)
+            await write_object(store, url.key, _get_options(options, url.version_id), context)
             continue
         async for item, content in _read_ahead(store, selection, _get_options(options)):
             if content is None:
-                await _write(store, item.key, _get_options(options), context)
+                await write_object(store, item.key, _get_options(options), context)
             else:
                 await context.output.raw(await content)
+        await context.output.drain()
     return exits.OK
 
 
 def _get_options(options: Options, version_id: str = "") -> GetOptions:
     return GetOptions(range=options.range, version_id=version_id, encryption=options.encryption)
-
-
-async def _write(store: Store, key: str, options: GetOptions, context: Context) -> None:
-    try:
-        reader = await store.get(key, options)
-    except NotFound as error:
-        raise await explain_missing(store, key, error) from error
-    async with reader:
-        async for chunk in reader.chunks():
-            await context.output.raw(chunk)
 
 
 async def _read_ahead(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from haulyard.cli.output import Output
     from haulyard.cli.stop import Stop
@@ -71,6 +72,30 @@ class Context:
         """Return the bucket that ``url`` names, as a store."""
         return self.connection(source=source).bucket(url.bucket)
 
+    @contextmanager
+    def progress(self, unit: str = "bytes") -> Iterator[Callable[[int, int], None]]:
+        """Show a progress bar meanwhile, where one is wanted: by ``--progress``, else on a terminal.
+
+        ``unit`` is ``bytes`` or ``objects``. Yields a function to be told of work found: objects, bytes.
+        """
+        wanted = self.settings.progress
+        if wanted is None:
+            wanted = self.output.on_terminal and not self.output.as_json
+        if not wanted:
+            yield _ignore
+            return
+        from haulyard.observe.progress import Progress
+
+        bar = Progress(self.output.err, unit)
+        self.subscribers.add(bar)
+        self.output.aside = bar.clear
+        try:
+            yield bar.expect
+        finally:
+            self.output.aside = None
+            self.subscribers.remove(bar)
+            bar.close()
+
     def with_settings(self, settings: Settings) -> Context:
         """Return the surroundings of one line of ``haul run``: its own settings, everything else shared."""
         return Context(settings, self.output, self.stop, self._connections, self.subscribers)
@@ -78,3 +103,7 @@ class Context:
     async def close(self) -> None:
         """Close every connection."""
         await self._connections.close()
+
+
+def _ignore(objects: int, size: int) -> None:
+    """Take no note: no bar is shown."""

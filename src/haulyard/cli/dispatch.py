@@ -11,7 +11,7 @@ from haulyard.errors import ConfigError
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from haulyard.cli.context import Connect, Context
     from haulyard.cli.output import Output
@@ -77,7 +77,21 @@ def _dispatch(words: Sequence[str], process: Process, output: Output) -> int:
 
     from haulyard.cli.running import drive
 
-    return drive(outcome, context)
+    if settings.log_level not in {"debug", "info"}:
+        return drive(outcome, context)
+    return _drive_and_count(outcome, context)
+
+
+def _drive_and_count(outcome: Coroutine[object, object, int], context: Context) -> int:
+    from haulyard.cli.running import drive
+    from haulyard.observe.stats import Statistics
+
+    statistics = Statistics()
+    context.subscribers.add(statistics)
+    try:
+        return drive(outcome, context)
+    finally:
+        context.output.statistics(statistics)
 
 
 def split_verb(words: Sequence[str]) -> tuple[str, list[str]]:

@@ -7,7 +7,6 @@ written in pages; on a terminal every line is written at once.
 from __future__ import annotations
 
 import os
-import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -18,9 +17,12 @@ if TYPE_CHECKING:
 
     from haulyard.events import TransferDone
     from haulyard.models.body import Buffer
+    from haulyard.observe.stats import Statistics
 
 # Large enough that a write costs nothing beside its lines, small enough to be seen soon.
 _PAGE_BYTES = 64 * 1024
+# Bytes of objects are written in pieces of this size, each in a thread: fewer, larger ones cost less.
+_RAW_BYTES = 1024 * 1024
 # How long a line may wait in the buffer while the command does something else, in seconds.
 _PATIENCE = 0.1
 
@@ -55,13 +57,16 @@ class Output:
         self.later: Callable[[float, Callable[[], None]], object] | None = None
         self.aside: Callable[[], None] | None = None
         """Called before anything is written: clears a progress bar."""
+        self.err = err
+        self.on_terminal = err.isatty()
+        """Whether what is said on standard error is seen at once by a person."""
         self._out = out
-        self._err = err
         self._waiting: list[str] = []
         self._size = 0
         self._immediate = out.isatty()
         self._armed = False
         self._broken: BrokenPipeError | None = None
+        self._raw = bytearray()
 
     def result(self, message: Message) -> None:
         """Write one result."""
@@ -112,23 +117,35 @@ class Output:
         text = lines.escape(lines.describe_error(error))
         self._say(f"{self._prefix}{place}{text}", getattr(error, "hint", ""))
 
+    def statistics(self, statistics: Statistics) -> None:
+        """Say on standard error what came together."""
+        if self.as_json:
+            self._say(lines.json_line("statistics", statistics.fields()))
+        else:
+            for line in statistics.lines():
+                self._say(f"info: {line}")
+
     def log(self, line: str) -> None:
         """Write one line of the log on standard error."""
         self._say(line)
 
     async def raw(self, chunk: Buffer) -> None:
-        """Write bytes of an object to standard output.
+        """Write bytes of an object to standard output; `drain` writes those that still wait."""
+        self._raw += chunk
+        if len(self._raw) >= _RAW_BYTES:
+            await self.drain()
 
-        A pipe is written in a thread: its reader may pause for as long as it likes, and Ctrl-C must be
-        heard meanwhile.
+    async def drain(self) -> None:
+        """Wait until all bytes of objects are written.
+
+        A pipe's reader may pause for as long as it likes, and Ctrl-C must be heard meanwhile.
         """
-        self.flush()
-        if _is_regular(self._out):
-            self._write(chunk)
-        else:
-            import asyncio
+        from haulyard.cli.detached import detached
 
-            await asyncio.to_thread(self._write, chunk)
+        self.flush()
+        content, self._raw = self._raw, bytearray()
+        if content:
+            await detached(lambda: self._write(content))
 
     def flush(self) -> None:
         """Write what waits.
@@ -187,13 +204,5 @@ class Output:
             self.aside()
         if hint:
             text += f"\n  {lines.escape(hint)}"
-        self._err.write((text + "\n").encode(errors="backslashreplace"))
-        self._err.flush()
-
-
-def _is_regular(stream: BinaryIO) -> bool:
-    try:
-        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
-    except (OSError, ValueError):
-        # A stream in memory.
-        return True
+        self.err.write((text + "\n").encode(errors="backslashreplace"))
+        self.err.flush()

@@ -49,6 +49,22 @@ def object_url(text: str, verb: str, version_id: str = "") -> S3Url:
     return with_version(url, version_id)
 
 
+def destination_url(text: str, verb: str, name: str = "") -> S3Url:
+    """Return the URL of an object to be written; where it ends in a slash, ``name`` goes below it.
+
+    Raises:
+        ConfigError: It names no single object, or a version.
+    """
+    url = s3_url(text, verb)
+    if not url.key or url.key.endswith("/"):
+        if not name:
+            raise ConfigError(f"{url} is a prefix, and a stream has no name", hint=f"write {url}NAME")
+        url = url._replace(key=url.key + name)
+    if url.version_id:
+        raise ConfigError(f"{url} names a version, which cannot be written", hint="leave the version out")
+    return url
+
+
 def bucket_url(text: str, verb: str) -> S3Url:
     """Return the URL of a bucket; a bare name will do.
 

@@ -46,7 +46,7 @@ async def chunks_of(body: Body) -> AsyncIterator[memoryview]:
 
 def check_content(expected: Checksum | None, actual: Checksum | None, *, store: str, key: str) -> None:
     """Raise IntegrityError if both checksums are there and the content is not what was promised."""
-    if expected is not None and actual is not None and expected.value != actual.value:
+    if expected and actual and expected.kind == actual.kind and expected.value != actual.value:
         raise IntegrityError(
             f"{key}: the content has {actual.algorithm} {actual.value}, not {expected.value}",
             store=store,

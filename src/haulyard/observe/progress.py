@@ -1,0 +1,116 @@
+"""A progress bar: done, total, speed and time left. Only here is tqdm imported, once there is a bar."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from haulyard.events import BytesMoved, TransferDone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from haulyard.events import Event
+
+# What is over sooner shows no bar, and does not pay the 57 ms that tqdm takes to import.
+_PATIENCE = 0.5
+
+
+class Progress:
+    """A subscriber that draws a bar on ``stream`` once the command takes longer than half a second.
+
+    ``unit`` is ``bytes`` or ``objects``. What is to come is told to `expect`, for the bar's total.
+    """
+
+    def __init__(
+        self, stream: BinaryIO, unit: str = "bytes", *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = stream
+        self._by_bytes = unit == "bytes"
+        self._clock = clock
+        self._visible_at = clock() + _PATIENCE
+        self._bar: Any = None
+        self._under_way: dict[str, int] = {}
+        self._expected_objects = self._expected_bytes = 0
+        self._objects = self._failed = self._bytes = 0
+
+    def expect(self, objects: int, size: int) -> None:
+        """Take note of work found: so many objects of so many bytes in all."""
+        self._expected_objects += objects
+        self._expected_bytes += size
+
+    def __call__(self, event: Event) -> None:
+        """Count the event and draw."""
+        if isinstance(event, BytesMoved):
+            self._under_way[event.source] = self._under_way.get(event.source, 0) + event.count
+            self._bytes += event.count
+        elif isinstance(event, TransferDone):
+            moved = self._under_way.pop(event.source, 0)
+            self._objects += 1
+            if event.error is not None:
+                self._failed += 1
+            # Small objects move in one request and report no bytes on their way.
+            self._bytes += max(event.size, 0) - moved
+        else:
+            return
+        self._draw()
+
+    def clear(self) -> None:
+        """Take the bar off the screen, for a line that is to be written; the next event draws it again."""
+        if self._bar is not None:
+            self._bar.clear()
+
+    def close(self) -> None:
+        """Take the bar off the screen for good."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _draw(self) -> None:
+        if self._bar is None:
+            if self._clock() < self._visible_at:
+                return
+            self._bar = self._open()
+        bar = self._bar
+        done, expected = (
+            (self._bytes, self._expected_bytes) if self._by_bytes else (self._objects, self._expected_objects)
+        )
+        bar.total = max(expected, done) or None
+        if self._by_bytes:
+            bar.set_postfix_str(self._counts(), refresh=False)
+        bar.update(done - bar.n)
+
+    def _counts(self) -> str:
+        total = f"/{self._expected_objects}" if self._expected_objects else ""
+        failed = f", {self._failed} failed" if self._failed else ""
+        return f"{self._objects}{total} objects{failed}"
+
+    def _open(self) -> Any:  # noqa: ANN401 -- tqdm has no types
+        from tqdm import tqdm
+
+        # Its thread that watches stalled bars would outlive the bar.
+        tqdm.monitor_interval = 0
+        scale: dict[str, object] = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
+        look = scale if self._by_bytes else {"unit": " objects"}
+        return tqdm(
+            file=_Text(self._stream), leave=False, dynamic_ncols=True, mininterval=0.1, total=0, **look
+        )
+
+
+class _Text:
+    """The text stream that tqdm wants, over bytes."""
+
+    encoding = "utf-8"
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(text.encode(errors="replace"))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
