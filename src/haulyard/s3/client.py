@@ -24,7 +24,7 @@ from haulyard.models import (
     PutOptions,
     RestoreOptions,
 )
-from haulyard.models.body import body_size
+from haulyard.models.body import BUFFERS, body_size
 from haulyard.s3 import acl, attributes, batch, buckets, listing, multipart, objects, tagging
 from haulyard.s3.checksums import checksum_headers
 from haulyard.s3.headers import account_headers, has_customer_key
@@ -374,7 +374,7 @@ class S3Client:
 
 async def content_checksum(body: Body, algorithm: str) -> Checksum:
     """Return the checksum of a body, which is read for it once where it is not in memory."""
-    if isinstance(body, (bytes, bytearray, memoryview)):
+    if isinstance(body, BUFFERS):
         return compute(algorithm, body)
     state = hasher(algorithm)
     async for chunk in body.open():

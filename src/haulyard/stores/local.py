@@ -148,6 +148,11 @@ class LocalStore(OptionalOperations):
         """The real path of the root, which may be made or moved at any time."""
         return f"file://{os.path.realpath(self.tree.root)}"
 
+    @property
+    def service(self) -> str:
+        """A directory copies within itself only."""
+        return self.identity
+
     async def head(self, key: str, options: GetOptions = GET) -> ObjectHead:
         """Describe one file."""
         return self._checked(key, self.tree.stat(key), options, "head")
@@ -181,12 +186,12 @@ class LocalStore(OptionalOperations):
         if not options.if_match:
             self.tree.remove(key)
             return DeleteOutcome(key)
-        self.tree.stat(key)
         # The hidden file is the lock that every writer of this key holds.
         part = self.tree.create(key)
         try:
-            self._check_write(part, PutOptions(if_match=options.if_match), "delete")
-            self.tree.remove(key)
+            if part.current() is not None:
+                self._check_write(part, PutOptions(if_match=options.if_match), "delete")
+                self.tree.remove(key)
         finally:
             part.discard()
         return DeleteOutcome(key)

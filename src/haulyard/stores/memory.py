@@ -94,7 +94,7 @@ class MemoryStore(OptionalOperations):
     ) -> None:
         self.bucket = bucket
         self.name = f"memory://{bucket}"
-        self.identity = f"memory:{id(self)}"
+        self.identity = self.service = f"memory:{id(self)}"
         self.capabilities = Capabilities(
             conditional_put=True,
             conditional_copy=True,
@@ -138,9 +138,9 @@ class MemoryStore(OptionalOperations):
 
     async def delete(self, key: str, options: DeleteOptions = DELETE) -> DeleteOutcome:
         """Remove one object or version; where versions are kept, the former leaves a marker."""
-        if options.if_match:
-            etag = self._versions.find(key, options.version_id, "delete").head.etag
-            _check(etag, options.if_match, "", "delete", key)
+        current = self._versions.current(key)
+        if options.if_match and current is not None:
+            _check(current.head.etag, options.if_match, "", "delete", key)
         if options.version_id:
             gone = self._versions.drop(key, options.version_id)
             is_marker = gone is not None and gone.is_marker

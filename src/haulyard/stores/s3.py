@@ -115,6 +115,7 @@ class S3Store:
         self.bucket = bucket
         self.name = f"s3://{bucket}"
         self.service = service
+        self.service = service
         self.identity = f"{service} {bucket}"
         self.capabilities = capabilities or default_capabilities(bucket, on_aws=on_aws)
         self._sleep = sleep
