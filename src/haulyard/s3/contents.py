@@ -31,7 +31,7 @@ _HOLDER = "ObjectsWereHere"
 
 # Printable ASCII without markup: in this, the text of an element is what stands between its tags.
 _TEXT = "[ -%'-;=?-~]*"
-_KEY = f"<Key>({_TEXT})</Key>"
+_KEY = f"<Key>({_TEXT[:-1]}+)</Key>"
 _DATE = r"<LastModified>(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z)</LastModified>"
 _ETAG = '<ETag>(?:&quot;|&#34;|")?([0-9A-Za-z-]*)(?:&quot;|&#34;|")?</ETag>'
 _CHECKSUM = "(?:<ChecksumAlgorithm>([A-Z0-9]+)</ChecksumAlgorithm>)?(?:<ChecksumType>[A-Z_]+</ChecksumType>)?"
