@@ -80,25 +80,25 @@ class Context:
         """
         wanted = self.settings.progress
         if wanted is None:
-            wanted = self.output.on_terminal and not self.output.as_json
+            wanted = self.output.writer.on_terminal and not self.output.as_json
         if not wanted:
             yield _ignore
             return
         from haulyard.observe.progress import Progress
 
-        bar = Progress(self.output.err, unit)
+        bar = Progress(self.output.writer.err, unit)
         self.subscribers.add(bar)
-        self.output.aside = bar.clear
+        self.output.writer.aside = bar.clear
         try:
             yield bar.expect
         finally:
-            self.output.aside = None
+            self.output.writer.aside = None
             self.subscribers.remove(bar)
             bar.close()
 
-    def with_settings(self, settings: Settings) -> Context:
-        """Return the surroundings of one line of ``haul run``: its own settings, everything else shared."""
-        return Context(settings, self.output, self.stop, self._connections, self.subscribers)
+    def inside(self, settings: Settings, output: Output) -> Context:
+        """Return the surroundings of one line of ``haul run``: own settings and voice, all else shared."""
+        return Context(settings, output, self.stop, self._connections, self.subscribers)
 
     async def close(self) -> None:
         """Close every connection."""

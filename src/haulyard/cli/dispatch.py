@@ -38,11 +38,12 @@ class Process(NamedTuple):
 def dispatch(words: Sequence[str], process: Process) -> int:
     """Run the command line ``words`` and return its exit code; never raises for what a user can cause."""
     from haulyard.cli.output import Output
+    from haulyard.cli.writer import Writer
 
-    output = Output(process.out, process.err, as_json="--json" in words)
+    output = Output(Writer(process.out, process.err), as_json="--json" in words)
     try:
         code = _dispatch(words, process, output)
-        output.flush()
+        output.writer.flush()
     except BaseException as error:  # noqa: BLE001 -- the one place where every error ends
         from haulyard.cli.faults import report
 

@@ -18,10 +18,10 @@ def report(error: BaseException, output: Output, *, trace: bool = False) -> int:
     cause = pick(error)
     code = exits.exit_code(cause)
     if isinstance(cause, BrokenPipeError):
-        output.abandon()
+        output.writer.abandon()
         return code
     try:
-        output.flush()
+        output.writer.flush()
         if trace:
             import traceback
 
@@ -32,7 +32,7 @@ def report(error: BaseException, output: Output, *, trace: bool = False) -> int:
         else:
             output.error(_explain(cause))
     except BrokenPipeError:
-        output.abandon()
+        output.writer.abandon()
     return code
 
 

@@ -1,0 +1,107 @@
+"""Start and stop the embedded S3 server: SeaweedFS on loopback, with generated credentials.
+
+start  returns when the server answers; it runs until stopped
+run    stays in the foreground; the server ends with it
+stop   ends it; the data stay
+status says whether it runs and where
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from haulyard.cli import exits, flags
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from haulyard.cli.context import Context
+    from haulyard.local import EmbeddedStatus
+
+EXAMPLES = ('eval "$(haul local start --export)"', "haul local status --json")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is to be done with which server; ``directory`` is empty for the one of the settings."""
+
+    action: str
+    directory: str
+    export: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is known of the server; no secrets."""
+
+    kind: ClassVar[str] = "local"
+
+    status: EmbeddedStatus
+
+    def text(self) -> str:
+        """Return where it is and how to use it."""
+        status = self.status
+        if not status.running:
+            return f"not running; its data are in {status.data_dir}"
+        return (
+            f"running at {status.endpoint_url} (process {status.pid})\n"
+            f"data in {status.data_dir}, credentials in {status.credentials_file}\n"
+            'to use it: eval "$(haul local start --export)"'
+        )
+
+    def fields(self) -> dict[str, object]:
+        """Return it for programs."""
+        status = self.status
+        return {
+            "running": status.running,
+            "endpoint_url": status.endpoint_url,
+            "pid": status.pid,
+            "data_dir": str(status.data_dir),
+            "credentials_file": str(status.credentials_file),
+            "log_file": str(status.log_file),
+        }
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("action", choices=("start", "stop", "status", "run"), help="what to do")
+    parser.add_argument("--dir", default="", metavar="DIR", help="where its data are (HAUL_LOCAL_DIR)")
+    parser.add_argument(
+        "--export", action="store_true", help="print the variables that S3 clients need, for a shell's eval"
+    )
+    flags.add(parser, flags.OUTPUT)
+
+
+def read(arguments: Namespace) -> Options:
+    """Return the options."""
+    return Options(arguments.action, arguments.dir, arguments.export)
+
+
+def run(options: Options, context: Context) -> int:
+    """Do it."""
+    from haulyard.local import EmbeddedStore
+
+    store = EmbeddedStore(options.directory or context.settings.local_dir)
+
+    def show(status: EmbeddedStatus) -> None:
+        if options.export:
+            context.output.lines(
+                [f"export {name}={shlex.quote(value)}" for name, value in store.environment().items()]
+            )
+        else:
+            context.output.result(Status(status))
+        context.output.writer.flush()
+
+    match options.action:
+        case "start":
+            show(store.start())
+        case "run":
+            store.run(show)
+        case "stop":
+            stopped = store.stop()
+            context.output.note("stopped" if stopped else "it was not running")
+        case _:
+            show(store.status())
+    return exits.OK
