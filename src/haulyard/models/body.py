@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 Buffer = bytes | bytearray | memoryview
+#: For ``isinstance``: a body that is none of these is a `BodySource`. Asking a Protocol takes 13 µs.
+BUFFERS = (bytes, bytearray, memoryview)
 
 
-@runtime_checkable
 class BodySource(Protocol):
     """A body of known size that is streamed, from its start on each attempt.
 

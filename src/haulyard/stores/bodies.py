@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from haulyard.errors import IntegrityError, SourceChanged
-from haulyard.models.body import BodySource, body_size
+from haulyard.models.body import BUFFERS, body_size
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ async def chunks_of(body: Body) -> AsyncIterator[memoryview]:
         SourceChanged: if there is less or more of it than it said.
     """
     left = body_size(body)
-    if not isinstance(body, BodySource):
+    if isinstance(body, BUFFERS):
         view = memoryview(body).cast("B")
         for start in range(0, left, CHUNK):
             yield view[start : start + CHUNK]

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import stat
+import time
 from collections import OrderedDict
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,7 @@ from haulyard.stores._os_errors import translate
 from haulyard.stores.names import MAX_KEY, flaw_of_name, part_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
 _MAX_HELD: Final = 128
@@ -33,13 +35,29 @@ _WRITE: Final = os.O_RDWR | os.O_NONBLOCK | _BENEATH
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
+_TRUSTED: Final = 1.0
+"""Seconds for which a directory is taken to be where it was."""
+
+
+def _exists(name: str, parent: int) -> bool:
+    try:
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 class _Directory:
     """An open directory; its descriptor lives as long as somebody refers to it."""
 
-    __slots__ = ("fd", "identity")
+    __slots__ = ("fd", "folds_case", "identity", "verified")
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, now: float) -> None:
         self.fd = fd
+        #: Whether two spellings of a name are one file here; None until a file was made.
+        self.folds_case: bool | None = None
+        #: When the path last led here, in seconds of the monotonic clock.
+        self.verified = now
         status = os.fstat(fd)
         self.identity = (status.st_dev, status.st_ino)
 
@@ -81,7 +99,8 @@ class PartFile:
             if exclusive:
                 self._link()
             else:
-                self._tree.refuse_other_spelling(parent, self._name, self.key)
+                if self._directory.folds_case:
+                    self._tree.refuse_other_spelling(parent, self._name, self.key)
                 os.rename(self._part, self._name, src_dir_fd=parent, dst_dir_fd=parent)
             if durable:
                 os.fsync(parent)
@@ -144,7 +163,14 @@ class Tree:
     another process writes the same key, AccessDenied, NotFound, StoreError.
     """
 
-    def __init__(self, root: str | os.PathLike[str], *, follow_symlinks: bool = True) -> None:
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        follow_symlinks: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self.root: Final = os.path.abspath(os.fspath(root))
         self._follow = follow_symlinks
         self._held: OrderedDict[str, _Directory] = OrderedDict()
@@ -271,21 +297,19 @@ class Tree:
         return path, name
 
     def _begin(self, directory: _Directory, key: str, name: str, part: str, *, keep: bool) -> PartFile:
-        try:
-            target = os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
-        except FileNotFoundError:
-            pass
-        else:
-            # Better now than after the last byte.
-            if stat.S_ISDIR(target.st_mode):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        fd = self._lock_part(directory.fd, part, key)
-        if not keep and os.fstat(fd).st_size:
-            os.ftruncate(fd, 0)
+        if keep:
+            # A large file: better now than when it takes its name, after the last byte.
+            with suppress(FileNotFoundError):
+                target = os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
+                if stat.S_ISDIR(target.st_mode):
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        fd = self._lock_part(directory.fd, part, key, empty=not keep)
+        if directory.folds_case is None:
+            directory.folds_case = _exists(part.swapcase(), directory.fd)
         return PartFile(self, key, directory, name, part, fd)
 
-    def _lock_part(self, parent: int, part: str, key: str) -> int:
-        """Open the hidden file, ours alone, and return its descriptor."""
+    def _lock_part(self, parent: int, part: str, key: str, *, empty: bool) -> int:
+        """Open the hidden file, ours alone, and return its descriptor; ``empty`` drops what is in it."""
         while True:
             try:
                 fd, created = os.open(part, _WRITE | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=parent), True
@@ -297,6 +321,8 @@ class Tree:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if self._is_ours(fd, parent, part, created=created):
+                    if empty and not created:
+                        os.ftruncate(fd, 0)
                     return fd
             except BlockingIOError:
                 os.close(fd)
@@ -334,24 +360,33 @@ class Tree:
         """Return the open directory ``path`` (relative, ``""`` is the root), through no symbolic link."""
         held = self._held.get(path)
         if held is not None:
-            with suppress(OSError):
-                now = os.stat(f"{self.root}/{path}")
-                if (now.st_dev, now.st_ino) == held.identity:
-                    self._held.move_to_end(path)
-                    return held
+            if self._leads_to(path, held):
+                self._held.move_to_end(path)
+                return held
             del self._held[path]
         if path:
             above, _, name = path.rpartition("/")
             if flaw := flaw_of_name(name):
                 self._refuse(key, flaw)
             parent = self._directory(above, key, create=create)
-            directory = _Directory(self._step(parent.fd, name, key, create=create))
+            directory = _Directory(self._step(parent.fd, name, key, create=create), self._clock())
         else:
-            directory = _Directory(self._open_root(create=create))
+            directory = _Directory(self._open_root(create=create), self._clock())
         self._held[path] = directory
         if len(self._held) > _MAX_HELD:
             self._held.popitem(last=False)
         return directory
+
+    def _leads_to(self, path: str, held: _Directory) -> bool:
+        """Whether ``path`` is still that directory; asked again once a second, not for every file."""
+        now = self._clock()
+        if now - held.verified < _TRUSTED:
+            return True
+        held.verified = now
+        with suppress(OSError):
+            found = os.stat(f"{self.root}/{path}")
+            return (found.st_dev, found.st_ino) == held.identity
+        return False
 
     def _open_root(self, *, create: bool) -> int:
         # The root is the user's own word: links in its path are followed.

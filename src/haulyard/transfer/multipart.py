@@ -23,6 +23,7 @@ from haulyard.errors import (
 )
 from haulyard.events import BytesMoved, Warned
 from haulyard.models import PartInfo, PartOptions, PutResult
+from haulyard.stores.fate import TOKEN
 from haulyard.transfer.parts import plan_parts
 from haulyard.transfer.resume import Intent, UploadRecord
 from haulyard.transfer.workers import run_workers
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from haulyard.stores.base import Store
     from haulyard.transfer.files import SourceFile
     from haulyard.transfer.options import TransferOptions
-
-#: The user metadata that says which write made an object: a lost answer is settled by it, not by guessing.
-TOKEN = "haul-write"  # noqa: S105 -- the name of a header, not a secret
 
 
 #: After these there is nothing to continue: another run would begin anew.

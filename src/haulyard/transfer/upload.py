@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from haulyard.checksums import checksum_of, compute
+from haulyard.checksums import checksum_of
 from haulyard.events import TransferDone
 from haulyard.models import ByteRange
 from haulyard.transfer.content_types import content_type_of
@@ -22,7 +22,7 @@ from haulyard.transfer.parts import fits_one_put
 
 if TYPE_CHECKING:
     from haulyard.events import Emit
-    from haulyard.models import Checksum, PutOptions, PutResult
+    from haulyard.models import PutOptions, PutResult
     from haulyard.stores.base import Store
     from haulyard.stores.local import LocalStore
     from haulyard.transfer.items import Job
@@ -74,14 +74,12 @@ class Uploader:
     async def _in_one(self, file: SourceFile, key: str, options: PutOptions) -> PutResult:
         algorithm = self._options.algorithm
         if file.size <= _SMALL:
-            data = file.read()
-            checksum = compute(algorithm, data) if algorithm != "none" else None
-            return await self._destination.put(key, data, _with_checksum(options, checksum))
+            return await self._destination.put(key, file.read(), options)
         whole = ByteRange(0, file.size)
-        checksum = None
         if algorithm != "none":
             checksum = checksum_of(algorithm, await file.digest(algorithm, whole))
-        return await self._destination.put(key, file.slice(whole), _with_checksum(options, checksum))
+            options = replace(options, checksum=checksum)
+        return await self._destination.put(key, file.slice(whole), options)
 
     def _options_for(self, key: str) -> PutOptions:
         """Return what the object gets; made once for each extension, as it is the same for thousands."""
@@ -91,13 +89,8 @@ class Uploader:
             options = self._options.put
             if not options.content_type and self._options.guess_content_type:
                 options = replace(options, content_type=content_type_of(key))
+            options = replace(options, checksum_algorithm=self._options.algorithm)
             if self._options.no_clobber and self._destination.capabilities.conditional_put:
                 options = replace(options, if_none_match="*")
             self._put_options[extension] = options
         return options
-
-
-def _with_checksum(options: PutOptions, checksum: Checksum | None) -> PutOptions:
-    if checksum is None:
-        return replace(options, checksum_algorithm="none")
-    return replace(options, checksum=checksum)
