@@ -62,7 +62,9 @@ def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, _empty_home: Path)
 @pytest.fixture(scope="session")
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The embedded store: checks signatures and checksums, honours conditions; keeps keys as paths."""
-    with EmbeddedStore(tmp_path_factory.mktemp("seaweedfs")) as store:
+    store = EmbeddedStore(tmp_path_factory.mktemp("seaweedfs"))
+    store.start(attached=True)
+    try:
         variables = store.environment()
         yield Server(
             endpoint_url=variables["AWS_ENDPOINT_URL_S3"],
@@ -70,6 +72,8 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             secret_key=variables["AWS_SECRET_ACCESS_KEY"],
             region=variables["AWS_REGION"],
         )
+    finally:
+        store.stop(grace=0)
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +94,7 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         _wait_for_moto(port, launched.pid, marker)
         yield Server(f"http://{HOST}:{port}", access_key="moto", secret_key="moto", region="us-east-1")
     finally:
-        terminate(launched.pid, marker, grace=5)
+        terminate(launched.pid, marker, grace=0)
         launched.release()
 
 

@@ -125,7 +125,7 @@ class EmbeddedStore:
             with self._dir.lock():
                 stopped = self._dir.state().pid is None
             if not stopped:
-                raise self._failure("ended by itself")
+                raise self._failure("ended by itself", "run")
         finally:
             self.stop()
 
@@ -199,9 +199,11 @@ class EmbeddedStore:
         running = state.pid is not None and launcher.is_alive(state.pid, self._marker)
         if running and state.pid is not None:
             try:
-                launcher.terminate(state.pid, self._marker, grace=grace)
+                gone = launcher.terminate(state.pid, self._marker, grace=grace)
             except PermissionError as error:
-                raise self._failure(f"runs as process {state.pid} of another user") from error
+                raise self._failure(f"runs as process {state.pid} of another user", "stop") from error
+            if not gone:
+                raise self._failure(f"does not end: process {state.pid} ignores SIGKILL", "stop")
         if self._guarded is not None:
             self._guarded.release()
             self._guarded = None
@@ -210,8 +212,8 @@ class EmbeddedStore:
         self._dir.note(State(state.ports))
         return running
 
-    def _failure(self, what: str) -> StoreError:
+    def _failure(self, what: str, operation: str = "start") -> StoreError:
         logged = self._dir.log_tail()
         message = f"The embedded store in {self._dir.path} {what}."
         hint = f"Its log is {self._dir.log_file}" + (f"; it ends with:\n{logged}" if logged else ".")
-        return StoreError(message, store="embedded", operation="start", hint=hint)
+        return StoreError(message, store="embedded", operation=operation, hint=hint)

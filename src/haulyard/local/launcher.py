@@ -96,12 +96,15 @@ def is_alive(pid: int, marker: str) -> bool:
     """
     if not (_PROC / "self" / "stat").exists():
         return marker in command_line(pid)
+    process = _PROC / str(pid)
     try:
-        arguments = (_PROC / str(pid) / "cmdline").read_bytes()
+        arguments = (process / "cmdline").read_bytes()
         if arguments:
             return marker.encode() in arguments.split(b"\0")
-        # No arguments: it has ended, or is this moment turning from the shell into the server.
-        return (_PROC / str(pid) / "stat").read_bytes().rpartition(b") ")[2][:1] not in b"ZX"
+        # It is this moment turning from the shell into the server; or it has ended, which is not over, with
+        # ports and files still open, before the last of its threads is.
+        state = (process / "stat").read_bytes().rpartition(b") ")[2][:1]
+        return state not in b"ZX" or len(list((process / "task").iterdir())) > 1
     except OSError:
         return False
 
@@ -117,20 +120,22 @@ def command_line(pid: int) -> str:
     return listed.stdout.strip()
 
 
-def terminate(pid: int, marker: str, *, grace: float) -> None:
+def terminate(pid: int, marker: str, *, grace: float) -> bool:
     """End process ``pid`` if it is the one with ``marker``: SIGTERM, and SIGKILL after ``grace`` seconds.
 
-    Returns when the process is gone. Raises PermissionError if it belongs to another user.
+    Returns when the process is gone; False if even SIGKILL did not end it within 10 seconds, which only a
+    broken disk or network filesystem can cause. Raises PermissionError if it belongs to another user.
     """
     for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, _KILL_SECONDS)):
         if not is_alive(pid, marker):
-            return
+            return True
         try:
             os.kill(pid, number)
         except ProcessLookupError:
-            return
+            return True
         if wait_until_gone(pid, marker, timeout=patience):
-            return
+            return True
+    return False
 
 
 def wait_until_gone(pid: int, marker: str, *, timeout: float) -> bool:
