@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 
 Parsed = TypeVar("Parsed")
 
+_HTTP_OK = 200
+
 
 class Addressing(Protocol):
     """What the ``sign`` layer knows and presigning needs."""
@@ -402,6 +404,9 @@ def _parse(request: Request, response: Response, parse: Callable[[bytes], Parsed
 def _span(head: ObjectHead, options: GetOptions, response: Response) -> ByteRange:
     """Return which bytes are coming; S3IntegrityError where they are not those that were asked for."""
     if options.range is not None:
+        if response.status == _HTTP_OK and head.size == 0 and options.range.start <= 0:
+            # RFC 9110, section 14.2: a range that cannot be satisfied may be ignored.
+            return ByteRange(0, 0)
         start, end, _ = objects.check_range(options.range, response.status, response.headers)
         return ByteRange(start, end)
     stated = stated_range(response)

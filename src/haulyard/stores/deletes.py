@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from haulyard.errors import S3Error, S3NetworkError, S3NotFound
+from haulyard.errors import S3Error, S3NetworkError, S3NotFound, S3PreconditionFailed
 from haulyard.models import DeleteOptions, DeleteOutcome
 from haulyard.s3.batch import is_batchable
 from haulyard.s3.faults import Verdict, verdict_of_code
@@ -44,6 +44,11 @@ async def delete_one(
             if error.code not in _ABSENT:
                 raise
             return DeleteOutcome(key, options.version_id)
+        except S3PreconditionFailed:
+            # Of an absent key some stores say that it does not match, others that it is deleted.
+            if (outcome := await removed()) is None:
+                raise
+            return outcome
 
     async def removed() -> DeleteOutcome | None:
         gone = await _is_gone(client, bucket, key, options.version_id)
@@ -122,16 +127,24 @@ class _Batch:
 
     async def _try(self, items: Sequence[DeleteItem]) -> list[DeleteOutcome]:
         try:
-            return await self._client.delete_objects(self._bucket, items)
+            outcomes = await self._client.delete_objects(self._bucket, items)
         except S3NetworkError as lost:
             if not lost.sent:
                 raise
             outcomes = [DeleteOutcome(item.key, item.version_id, error=lost) for item in items]
-            await self._find_gone(items, outcomes)
-            return outcomes
+        await self._find_gone(items, outcomes)
+        return outcomes
 
     async def _find_gone(self, items: Sequence[DeleteItem], outcomes: list[DeleteOutcome]) -> None:
-        """Correct the outcomes of a batch whose answer was lost: what is not there any more was deleted."""
+        """Correct the outcomes that leave it open: what is not there any more was deleted.
+
+        That is where the answer was lost, and where an absent key is said not to match its condition.
+        """
+        open_ones = [
+            number
+            for number, outcome in enumerate(outcomes)
+            if isinstance(outcome.error, (S3NetworkError, S3PreconditionFailed))
+        ]
 
         async def look_at(number: int) -> None:
             item = items[number]
@@ -139,7 +152,7 @@ class _Batch:
                 if await _is_gone(self._client, self._bucket, item.key, item.version_id):
                     outcomes[number] = DeleteOutcome(item.key, item.version_id)
 
-        await _each(look_at, range(len(items)))
+        await _each(look_at, open_ones)
 
 
 async def _is_gone(client: S3Client, bucket: str, key: str, version_id: str) -> bool:

@@ -21,7 +21,6 @@ from haulyard.errors import (
 from haulyard.models import DeleteOptions, GetOptions, ObjectAttributes
 from haulyard.models.body import body_size
 from haulyard.pacing.backoff import full_jitter
-from haulyard.s3 import objects
 from haulyard.s3.listing import advance
 from haulyard.stores.base import COPY, DELETE, GET, LIST, PART, PUT, RESTORE, Capabilities
 from haulyard.stores.deletes import delete_many, delete_one
@@ -344,18 +343,13 @@ class S3Store:
 
         What ``put`` says is part of the signature: who uses the URL must send the same headers.
         """
-        match method.upper():
-            case "GET":
-                request = objects.get_object(self.bucket, key, _plain(version_id))
-            case "HEAD":
-                request = objects.head_object(self.bucket, key, _plain(version_id))
-            case "PUT":
-                request = objects.put_object(self.bucket, key, b"", put)
-            case "DELETE":
-                request = objects.delete_object(self.bucket, key, DeleteOptions(version_id=version_id))
-            case _:
-                raise unsupported(self.kind, "presign", key, f"method {method!r}")
-        return (await self.client.presign(request, expires)).url
+        # Rare, and it needs the presigner.
+        from haulyard.stores.presigning import METHODS, presigned_url
+
+        if method.upper() not in METHODS:
+            raise unsupported(self.kind, "presign", key, f"method {method!r}")
+        signed = await presigned_url(self.client, method.upper(), self.bucket, key, expires, put, version_id)
+        return signed.url
 
     async def close(self) -> None:
         """Do nothing: the connections are the client's, which other stores share."""
@@ -379,8 +373,3 @@ class S3Store:
 
     async def _pause(self, failures: int) -> None:
         await self._sleep(full_jitter(failures, _BASE_DELAY, random=randomness.random))
-
-
-def _plain(version_id: str) -> GetOptions:
-    # A checksum mode would be one more header that the URL's user had to send.
-    return GetOptions(version_id=version_id, want_checksum=False)
