@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from haulyard.errors import SourceChanged, TransportError
-from haulyard.models.body import BodySource, body_size
+from haulyard.models.body import BUFFERS, body_size
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ class Outgoing:
     def whole(self) -> Buffer | None:
         """The body as one buffer where it is small enough to be sent so."""
         small = self.size <= WHOLE_LIMIT and self._reserve is None
-        return self._body if small and not isinstance(self._body, BodySource) else None
+        return self._body if small and isinstance(self._body, BUFFERS) else None
 
     async def stream(self) -> AsyncIterator[memoryview]:
         """Yield exactly ``size`` bytes, or raise and keep the exception in ``failure``.
@@ -59,7 +59,7 @@ class Outgoing:
 
     async def _counted(self) -> AsyncIterator[memoryview]:
         left = self.size
-        chunks = self._body.open() if isinstance(self._body, BodySource) else _slices(self._body)
+        chunks = _slices(self._body) if isinstance(self._body, BUFFERS) else self._body.open()
         # One chunk is held back, for nobody asks for more after the last byte that was announced.
         held: memoryview | None = None
         async for chunk in chunks:

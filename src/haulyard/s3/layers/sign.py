@@ -6,7 +6,7 @@ import time
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
-from haulyard.models.body import BodySource, body_size
+from haulyard.models.body import BUFFERS, body_size
 from haulyard.s3.endpoint import resolve
 from haulyard.s3.response import MAX_BUFFERED, HttpAnswer
 from haulyard.s3.signing import EMPTY_SHA256, UNSIGNED_PAYLOAD, amz_date, encode_query, sign
@@ -103,6 +103,6 @@ def _payload_hash(request: Request, address: Address) -> str:
         return request.content_sha256
     if body_size(request.body) == 0:
         return EMPTY_SHA256
-    if address.is_private or isinstance(request.body, BodySource) or request.body is None:
+    if address.is_private or not isinstance(request.body, BUFFERS):
         return UNSIGNED_PAYLOAD
     return sha256(request.body).hexdigest()
