@@ -46,7 +46,7 @@ def test_checksums_are_read_from_headers() -> None:
     assert read_checksums({"etag": "x"}) == ()
     stated = {"x-amz-checksum-type": "FULL_OBJECT", "x-amz-checksum-crc64nvme": CRC64}
     assert read_checksums(stated) == (Checksum("CRC64NVME", CRC64),)
-    assert read_checksums({"x-amz-checksum-type": "FULL_OBJECT"}) == ()
+    assert read_checksums({"x-amz-checksum-type": "FULL_OBJECT", "x-amz-checksum-algorithm": "CRC32"}) == ()
 
 
 def test_the_kind_shows_in_the_value_where_it_is_not_stated() -> None:

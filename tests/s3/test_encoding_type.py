@@ -48,8 +48,9 @@ def test_a_page_that_is_not_encoded_stays_as_it_is(raw: str) -> None:
 
 
 def test_many_different_escapes_are_decoded() -> None:
-    name = "".join(chr(code) for code in range(1, 128))
-    assert decode_page([quote_plus(name)]) == [name]
+    for letters in (map(chr, range(1, 128)), "!\"#$&'()*+,/:;<=>?@[\\]^`{|}\x01\x02\x03\x04\x05\x06\x07\x08"):
+        name = "".join(letters)
+        assert decode_page([quote_plus(name)]) == [name]
 
 
 def test_a_name_that_is_not_in_utf_8_is_refused() -> None:

@@ -322,6 +322,18 @@ def test_calls_without_bucket_or_key_are_named() -> None:
     assert str(judge(LIST, 403)[1]).startswith("ListObjectsV2 s3://bkt: ")
 
 
+def test_a_copy_is_named_with_its_source() -> None:
+    error = judge(copy_object("bkt", "k", CopySource("src", "a b+é", "v")), 404, xml("NoSuchKey", "None."))[1]
+    assert str(error) == "CopyObject s3://bkt/k from s3://src/a b+é: None. (NoSuchKey, status 404)"
+
+
+def test_what_a_status_says_alone_is_said() -> None:
+    assert (
+        str(judge(HEAD, 404)[1]) == "HeadObject s3://bkt/a/k: there is no such object (NoSuchKey, status 404)"
+    )
+    assert "no reason" in str(judge(HEAD, 418)[1])
+
+
 def test_a_body_that_is_too_large_is_not_read() -> None:
     assert code_of(GET, 500, xml("SlowDown") + b" " * 2_000_000) == "InternalError"
 

@@ -14,7 +14,14 @@ from haulyard.s3.batch import delete_objects
 from haulyard.s3.faults import _BY_CODE, _STATUS_CODES, error_from, key_error, transport_error
 from haulyard.s3.listing import list_buckets, list_objects_v2
 from haulyard.s3.multipart import complete_multipart_upload
-from haulyard.s3.objects import copy_object, delete_object, get_object, head_object, put_object
+from haulyard.s3.objects import (
+    copy_object,
+    delete_object,
+    get_object,
+    head_object,
+    put_object,
+    restore_object,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +68,14 @@ def test_an_archived_object_names_the_command_that_restores_it() -> None:
     error = refusal(GET, 403, xml("InvalidObjectState", more="<StorageClass>GLACIER</StorageClass>"))
     assert isinstance(error, errors.S3ArchivedError)
     assert "`haul restore s3://bkt/a/k`" in error.hint
+    copied = refusal(copy_object("bkt", "k", CopySource("src", "a b", "v")), 403, xml("InvalidObjectState"))
+    assert "`haul restore s3://src/a b`" in copied.hint
+
+
+def test_what_is_not_archived_cannot_be_restored() -> None:
+    error = refusal(restore_object("bkt", "k"), 403, xml("InvalidObjectState"))
+    assert isinstance(error, errors.S3GenericError)
+    assert "haul restore" not in error.hint
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,10 @@ def test_a_page_is_read_as_botocore_reads_it(aws: Botocore) -> None:
         "<Contents><Size>1</Size><LastModified>2024-05-01T12:00:00Z</LastModified></Contents>",
         "<Contents><Key>a</Key><LastModified>2024-05-01T12:00:00Z</LastModified></Contents>",
         "<Contents><Key>a</Key><Size>1</Size></Contents>",
+        (
+            "<Contents><Key>a</Key><LastModified>2024-13-01T12:00:00Z</LastModified><ETag>e</ETag><Size>1</Size>"
+            "<StorageClass>STANDARD</StorageClass></Contents>"
+        ),
     ],
 )
 def test_an_object_without_key_size_or_time_is_refused(entry: str) -> None:

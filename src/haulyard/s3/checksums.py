@@ -33,6 +33,7 @@ HEADERS = {
 }
 
 _PREFIX = "x-amz-checksum-"
+_NO_CHECKSUMS = frozenset({"x-amz-checksum-type", "x-amz-checksum-algorithm", "x-amz-checksum-mode"})
 
 
 def checksum_headers(checksum: Checksum) -> dict[str, str]:
@@ -61,7 +62,7 @@ def checksum_headers(checksum: Checksum) -> dict[str, str]:
 
 def read_checksums(headers: Mapping[str, str]) -> tuple[Checksum, ...]:
     """Return the checksums that an answer's headers state (lower-case names), of whatever algorithm."""
-    found = [name for name in headers if name.startswith(_PREFIX) and name != "x-amz-checksum-type"]
+    found = [name for name in headers if name.startswith(_PREFIX) and name not in _NO_CHECKSUMS]
     if not found:
         return ()
     kind = headers.get("x-amz-checksum-type", "")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from itertools import repeat
 from typing import NamedTuple
 
@@ -53,18 +53,19 @@ class _Form(NamedTuple):
     storage_class: int
 
 
-def _form(*elements: str) -> _Form:
-    expression = re.compile(_OPEN + "".join(elements) + _CLOSE, re.ASCII)
-    groups = [element for element in elements if "(" in element]
-    order = (_KEY, _DATE, _ETAG, _CHECKSUM, _SIZE, _OWNER, _CLASS)
-    return _Form(expression, *(groups.index(element) + 1 for element in order))
-
-
 # AWS, MinIO and moto; SeaweedFS.
-_FORMS = (
-    _form(_KEY, _DATE, _ETAG, _CHECKSUM, _SIZE, _OWNER, _CLASS),
-    _form(_KEY, _ETAG, _CHECKSUM, _SIZE, _OWNER, _CLASS, _DATE),
+_ORDERS = (
+    (_KEY, _DATE, _ETAG, _CHECKSUM, _SIZE, _OWNER, _CLASS),
+    (_KEY, _ETAG, _CHECKSUM, _SIZE, _OWNER, _CLASS, _DATE),
 )
+
+
+@cache
+def _form(elements: tuple[str, ...]) -> _Form:
+    # Compiled by the first page: most commands list nothing, and it takes a millisecond.
+    expression = re.compile(_OPEN + "".join(elements) + _CLOSE, re.ASCII)
+    order = (_KEY, _DATE, _ETAG, _CHECKSUM, _SIZE, _OWNER, _CLASS)
+    return _Form(expression, *(elements.index(element) + 1 for element in order))
 
 
 class _Columns(NamedTuple):
@@ -116,7 +117,8 @@ def _match(body: bytes) -> _Columns | None:
     start, end = text.find(_OPEN), text.rfind(_CLOSE) + len(_CLOSE)
     if start < 0 or end < start or _HOLDER in text:
         return None
-    form = _FORMS[0] if text.startswith("<LastModified>", text.find("</Key>", start) + 6) else _FORMS[1]
+    time_is_second = text.startswith("<LastModified>", text.find("</Key>", start) + len("</Key>"))
+    form = _form(_ORDERS[0 if time_is_second else 1])
     # Between two matches split gives what did not match, which must be nothing.
     width = form.expression.groups + 1
     cells: list[str] = form.expression.split(text[start:end])

@@ -22,7 +22,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 from haulyard import errors
-from haulyard.s3.hints import hint_for, network_hint
+from haulyard.s3.hints import hint_for, network_hint, source_of
 from haulyard.s3.xml import BadXml, parse
 
 if TYPE_CHECKING:
@@ -137,6 +137,14 @@ _STATUS_CODES = {
     507: "InsufficientStorage",
     509: "BandwidthLimitExceeded",
 }
+# What the status alone says, as that of every HEAD.
+_WITHOUT_BODY = {
+    "NoSuchKey": "there is no such object",
+    "NoSuchBucket": "there is no such bucket",
+    "NotModified": "it has not changed",
+    "PreconditionFailed": "a condition does not hold",
+    "Forbidden": "access is denied",
+}
 _HTTP_NOT_FOUND = 404
 _HTTP_NOT_ALLOWED = 405
 _SERVER_ERRORS = range(500, 600)
@@ -144,9 +152,11 @@ _SERVER_ERRORS = range(500, 600)
 _HEAD_MAYBE_ELSEWHERE = frozenset({"BadRequest", "Forbidden"})
 _FINAL_SERVER_ERRORS = frozenset({501, 505, 507})
 
-_CODE = re.compile("[A-Za-z0-9._-]{1,100}")
-_SECRET_PARAMETER = re.compile(
-    r"(?i)\b(x-amz-signature|x-amz-credential|x-amz-security-token|awsaccesskeyid|signature|policy)=[^&\s<\"']+"
+# Texts, not compiled: `re` does so at the first error, and most commands end without one.
+_CODE = "[A-Za-z0-9._-]{1,100}"
+_SIGNED_PARAMETER = (
+    r"(?i)\b(x-amz-signature|x-amz-credential|x-amz-security-token|awsaccesskeyid|signature|policy)"
+    r"=[^&\s<\"']+"
 )
 _SECRET_HEADERS = ("customer-key", "customer-key-md5", "authorization", "security-token")
 
@@ -180,7 +190,7 @@ def code_of(request: Request, status: int, body: bytes) -> str:
 def _code(request: Request, status: int, body: bytes, said: _Said) -> str:
     if status in _SUCCESS and (request.classify is None or request.classify(status, {}, body)):
         return ""
-    if _CODE.fullmatch(said.code):
+    if re.fullmatch(_CODE, said.code):
         return said.code
     if status in _SUCCESS:
         return "InternalError"
@@ -240,8 +250,8 @@ def error_from(
     """Return the error that an answer is, with everything known about it and what to do."""
     said = _read(body)
     code = _code(request, status, body, said)
-    kind = _kind(status, code, headers, said)
-    what = _one_line(request, said.message) or _unsaid(status, body, said)
+    kind = _kind(request, status, code, headers, said)
+    what = _one_line(request, said.message) or _unsaid(status, code, body, said)
     return kind(
         f"{_subject(request)}: {what} ({code}, status {status})",
         operation=request.operation,
@@ -258,11 +268,15 @@ def error_from(
     )
 
 
-def _kind(status: int, code: str, headers: Mapping[str, str], said: _Said) -> type[errors.S3Error]:
+def _kind(
+    request: Request, status: int, code: str, headers: Mapping[str, str], said: _Said
+) -> type[errors.S3Error]:
     if status in _SUCCESS:
         return _BY_CODE.get(code, _TRANSIENT).error
     if status == _HTTP_NOT_ALLOWED and headers.get("x-amz-delete-marker") == "true":
         return errors.S3NotFound
+    if code == "InvalidObjectState" and request.operation == "RestoreObject":
+        return errors.S3GenericError
     if code == "AuthorizationHeaderMalformed" and "region" not in said.message:
         return errors.S3CredentialsError
     return _case(code, status).error
@@ -304,15 +318,16 @@ def _subject(request: Request) -> str:
     if not request.bucket:
         return request.operation
     name = f"{request.bucket}/{request.key}" if request.key else request.bucket
-    return f"{request.operation} s3://{_printable(name)}"
+    origin = f" from {source_of(request)}" if "x-amz-copy-source" in request.headers else ""
+    return _printable(f"{request.operation} s3://{name}{origin}")
 
 
-def _unsaid(status: int, body: bytes, said: _Said) -> str:
+def _unsaid(status: int, code: str, body: bytes, said: _Said) -> str:
     if status in _SUCCESS:
         return "the answer says success and holds none"
     if body and not said.is_document:
         return "the answer is not S3's; a proxy or another server speaks"
-    return "the store gave no reason"
+    return _WITHOUT_BODY.get(code, "the store gave no reason")
 
 
 def _printable(text: str) -> str:
@@ -324,6 +339,6 @@ def _one_line(request: Request, text: str) -> str:
     for name, value in request.headers.items():
         if value and name.endswith(_SECRET_HEADERS):
             text = text.replace(value, "…")
-    text = _SECRET_PARAMETER.sub(r"\1=…", " ".join(text[: 10 * _MAX_MESSAGE].split()))
+    text = re.sub(_SIGNED_PARAMETER, r"\1=…", " ".join(text[: 10 * _MAX_MESSAGE].split()))
     text = _printable(text)
     return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"

@@ -4,6 +4,7 @@ Signatures::
 
     hint_for(kind, request, code, headers, message) -> str
     network_hint(error_kind) -> str
+    source_of(request) -> str
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 
     from haulyard.s3.request import Request
 
-_NEEDED_ACTION = re.compile(r"to perform: ((?:s3|kms|s3express|s3-object-lambda):[A-Za-z]{1,80})")
-_EXPECTED_REGION = re.compile("expecting '([a-z0-9-]{1,63})'")
-_KMS_KEY = re.compile(r"arn:aws[a-z-]*:kms:[A-Za-z0-9-]*:[0-9]*:(?:key|alias)/[A-Za-z0-9/_-]{1,256}")
+# Texts, not compiled: `re` does so at the first error, and most commands end without one.
+_NEEDED_ACTION = r"to perform: ((?:s3|kms|s3express|s3-object-lambda):[A-Za-z]{1,80})"
+_EXPECTED_REGION = "expecting '([a-z0-9-]{1,63})'"
+_KMS_KEY = r"arn:aws[a-z-]*:kms:[A-Za-z0-9-]*:[0-9]*:(?:key|alias)/[A-Za-z0-9/_-]{1,256}"
 _KMS_HEADER = "x-amz-server-side-encryption-aws-kms-key-id"
 
 _BAD_READ = (
@@ -58,7 +60,9 @@ _BY_CODE = {
     "InvalidBucketName": "a bucket's name has 3 to 63 lower-case letters, digits, dots and hyphens",
     "IllegalLocationConstraintException": "make the bucket through the endpoint of its region: set --region",
     "TooManyBuckets": "delete a bucket or ask AWS for a higher quota",
-    "InvalidTag": "a tag has a key of 1 to 128 and a value of up to 256 characters; aws: is reserved",
+    "InvalidTag": "a tag has a key of 1 to 128 and a value of up to 256 letters, digits, spaces and"
+    " + - = . _ : / @",
+    "InvalidObjectState": "it does not lie in an archive: read it as it is",
     "AccountProblem": "the account is suspended or limited: ask AWS's support",
     "AllAccessDisabled": "access to the bucket was disabled: ask its owner or AWS's support",
     "InvalidPayer": "the bucket lets the requester pay: add --request-payer",
@@ -89,6 +93,17 @@ _NETWORK = {
 }
 
 
+def source_of(request: Request) -> str:
+    """Return what a call reads: the object itself, or the source of a copy."""
+    copied = request.headers.get("x-amz-copy-source", "")
+    if not copied:
+        return f"s3://{request.bucket}/{request.key}" if request.key else f"s3://{request.bucket}"
+    # Not at the top: only errors of copies need it.
+    from urllib.parse import unquote
+
+    return f"s3://{unquote(copied.partition('?')[0])}"
+
+
 def network_hint(kind: str) -> str:
     """Return what to do about a transport error of that kind."""
     return _NETWORK.get(kind, "the connection broke: check the network, then run the same command")
@@ -105,7 +120,7 @@ def hint_for(
     if issubclass(kind, errors.S3PermissionError) and code not in _BY_CODE:
         hint = _denied(request, code, headers, message)
     elif issubclass(kind, errors.S3ArchivedError):
-        hint = f"run `haul restore s3://{request.bucket}/{request.key}`, and read it once it is restored"
+        hint = f"run `haul restore {source_of(request)}`, and read it once it is restored"
     elif issubclass(kind, errors.S3RegionError):
         hint = _elsewhere(headers, message)
     elif issubclass(kind, errors.S3NotFound) and headers.get("x-amz-delete-marker") == "true":
@@ -118,7 +133,7 @@ def hint_for(
 
 
 def _elsewhere(headers: Mapping[str, str], message: str) -> str:
-    stated = _EXPECTED_REGION.search(message)
+    stated = re.search(_EXPECTED_REGION, message)
     region = headers.get("x-amz-bucket-region", "") or (stated[1] if stated else "")
     if region.isascii() and region.replace("-", "").isalnum():
         return f"the bucket lives in {region}: set --region {region}"
@@ -134,7 +149,7 @@ def _exists_already(request: Request) -> str:
 def _denied(request: Request, code: str, headers: Mapping[str, str], message: str) -> str:
     if "kms" in code.lower() or "kms:" in message:
         return _denied_by_kms(request, headers, message)
-    named = _NEEDED_ACTION.search(message)
+    named = re.search(_NEEDED_ACTION, message)
     actions = named[1] if named else " and ".join(iam_actions(request)) or "the call"
     where = f"arn:aws:s3:::{request.bucket}" if request.bucket and ":" not in request.bucket else ""
     target = f"{where}/{request.key}" if where and request.key else where
@@ -145,9 +160,9 @@ def _denied(request: Request, code: str, headers: Mapping[str, str], message: st
 
 
 def _denied_by_kms(request: Request, headers: Mapping[str, str], message: str) -> str:
-    named = _NEEDED_ACTION.search(message)
+    named = re.search(_NEEDED_ACTION, message)
     action = named[1] if named and named[1].startswith("kms:") else " and ".join(kms_actions(request))
-    found = _KMS_KEY.search(message)
+    found = re.search(_KMS_KEY, message)
     key = found[0] if found else request.headers.get(_KMS_HEADER, "") or headers.get(_KMS_HEADER, "")
     return (
         f"allow {action} on the KMS key {key or 'of the object'} (IAM and key policies), and keep it enabled"

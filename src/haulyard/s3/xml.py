@@ -40,19 +40,20 @@ MAX_DEPTH = 32
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 # XML 1.0, section 2.2: these characters cannot stand in a document, not even as references.
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_SPECIAL = re.compile("[&<>\"'\t\r\n]")
-_REFERENCES = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-    "'": "&apos;",
-    # A reader would turn these into a line feed or a space if they stood there bare.
-    "\t": "&#x9;",
-    "\r": "&#xD;",
-    "\n": "&#xA;",
-}
+_FORBIDDEN = "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
+_REFERENCES = str.maketrans(
+    {
+        "&": "&amp;",
+        "<": "&lt;",
+        ">": "&gt;",
+        '"': "&quot;",
+        "'": "&apos;",
+        # A reader would turn these into a line feed or a space if they stood there bare.
+        "\t": "&#x9;",
+        "\r": "&#xD;",
+        "\n": "&#xA;",
+    }
+)
 
 
 class BadXml(ValueError):
@@ -197,7 +198,7 @@ def succeeded_as(*roots: str) -> Classify:
 
 def expressible(text: str) -> bool:
     """Return whether XML 1.0 can carry the text (control characters cannot stand in it)."""
-    return text.isprintable() or _FORBIDDEN.search(text) is None
+    return text.isprintable() or re.search(_FORBIDDEN, text) is None
 
 
 def escape(text: str) -> str:
@@ -208,7 +209,7 @@ def escape(text: str) -> str:
     """
     if not expressible(text):
         raise BadXml("holds a character that XML cannot carry")
-    return _SPECIAL.sub(lambda found: _REFERENCES[found[0]], text)
+    return text.translate(_REFERENCES)
 
 
 def leaf(tag: str, text: str) -> str:
