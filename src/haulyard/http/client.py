@@ -109,7 +109,7 @@ class HttpClient:
 
     def __init__(self, config: HttpConfig = _DEFAULTS) -> None:
         self._config = config
-        self._clients: dict[tuple[bool, bool], Client] = {}
+        self._clients: dict[tuple[bool, bool, bool], Client] = {}
         self._unsettled: dict[str, asyncio.Task[HttpResponse]] = {}
         self._bandwidth = Bandwidth(config.bytes_per_second) if config.bytes_per_second else None
         self._loopback: dict[str, bool] = {}
@@ -204,12 +204,14 @@ class HttpClient:
         direct = self._loopback.get(origin)
         if direct is None:
             direct = self._loopback[origin] = is_loopback(origin)
-        client = self._clients.get((direct, reads))
+        encrypted = not origin.startswith("http://")
+        client = self._clients.get((direct, reads, encrypted))
         if client is None:
-            client = self._clients[direct, reads] = self._build(direct=direct, reads=reads)
+            client = self._build(direct=direct, reads=reads, encrypted=encrypted)
+            self._clients[direct, reads, encrypted] = client
         return client
 
-    def _build(self, *, direct: bool, reads: bool) -> Client:
+    def _build(self, *, direct: bool, reads: bool, encrypted: bool) -> Client:
         """Make one connection pool.
 
         Reads and writes have their own: a read timeout would also run while a body is being uploaded.
@@ -234,7 +236,8 @@ class HttpClient:
             builder = builder.read_timeout(timedelta(seconds=config.read_timeout))
         if direct:
             builder = builder.no_proxy()
-        if not config.verify:
+        if not (config.verify and encrypted):
+            # A pool for http:// never sees a certificate; loading the system's takes 15 ms of start-up.
             builder = builder.danger_accept_invalid_certs(enable=True)
         for certificate in read_bundle(config.ca_bundle):
             builder = builder.add_root_certificate_pem(certificate)
