@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from typing import TYPE_CHECKING, Self
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from haulyard.events import Emit
     from haulyard.s3.credentials import Credentials
     from haulyard.s3.layers.sign import Transport
+    from haulyard.stores.access import Probe
+    from haulyard.stores.base import Capabilities
 
 
 class Connection:
@@ -47,6 +50,9 @@ class Connection:
         ``credentials`` are used instead of the chain's, ``transport`` instead of HTTP (for tests).
         """
         self.settings = settings
+        self._emit = emit
+        self._proving = asyncio.Lock()
+        self._proved: dict[str, Capabilities] = {}
         self.endpoint = EndpointConfig(
             settings.endpoint_url,
             settings.region,
@@ -97,6 +103,42 @@ class Connection:
         """Return the store of one bucket, or of an access point given by its ARN."""
         return S3Store(self.client, name, service=self._service(), on_aws=not self.endpoint.endpoint_url)
 
+    async def proved(self, name: str, *, below: str = "", may_write: bool = True) -> S3Store:
+        """Return the store of one bucket, which knows what its endpoint really honours.
+
+        For work that deletes what it copied, never replaces, or merges listings. Away from AWS the first
+        call for an endpoint probes it, on objects below ``below`` (see `haulyard.stores.access`), unless
+        ``may_write`` is False; then only what an earlier call remembered is known.
+        """
+        # Only here: plain copies and listings prove nothing.
+        from haulyard.stores.access import prove
+
+        store = self.bucket(name)
+        async with self._proving:
+            known = self._proved.get(name)
+            if known is None:
+                settings = self.settings
+                known = await prove(
+                    store,
+                    settings.state_dir,
+                    self._emit,
+                    endpoint=settings.endpoint_url,
+                    below=below,
+                    may_write=may_write,
+                )
+                if may_write:
+                    self._proved[name] = known
+        store.capabilities = known
+        return store
+
+    async def check_access(self, name: str, *, below: str = "", read_only: bool = False) -> list[Probe]:
+        """Try every call that the commands make on a bucket (see `haulyard.stores.access`)."""
+        from haulyard.stores.access import check_access  # as above
+
+        return await check_access(
+            self.bucket(name), below=below, read_only=read_only, fetch=self._fetch, emit=self._emit
+        )
+
     async def close(self) -> None:
         """Close the connections; closing twice is harmless."""
         await self._http.close()
@@ -106,6 +148,15 @@ class Connection:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+    async def _fetch(self, url: str) -> int:
+        """Return the status of a bare HEAD of a presigned URL."""
+        scheme, _, rest = url.partition("://")
+        authority, slash, rest = rest.partition("/")
+        path, _, query = rest.partition("?")
+        origin = f"{scheme}://{authority}"
+        async with await self._http.send("HEAD", origin, slash + path, query, {}) as response:
+            return response.status
 
     async def _current(self) -> Credentials | None:
         return await self.credentials.get(time.time())

@@ -1,0 +1,147 @@
+"""A prefix of our own in somebody's bucket: what is written there is removed again, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from haulyard.errors import HaulError
+from haulyard.events import Warned
+from haulyard.models import DeleteItem, DeleteOptions
+from haulyard.stores.base import COPY, DELETE, PUT
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from haulyard.events import Emit
+    from haulyard.models import CopyOptions, CopySource, DeleteOutcome, PutOptions, PutResult
+    from haulyard.stores.base import Store
+
+T = TypeVar("T")
+
+#: What every probe's prefix starts with, so that a person who finds one knows whose it was.
+PREFIX = ".haul-probe-"
+
+
+class ProbeSpace:
+    """Writes below ``<below>.haul-probe-<random>/``. Use it as an async context manager.
+
+    At its end every object, version, delete marker and upload that was made through it is removed, also
+    where an error or a cancellation ended it. What cannot be removed is named in a `Warned`.
+    """
+
+    def __init__(self, store: Store, below: str, emit: Emit) -> None:
+        self.store = store
+        self.prefix = f"{below}{PREFIX}{uuid.uuid4().hex}/"
+        self.is_versioned = False
+        """Whether the bucket has given a version id, so far."""
+        self._emit = emit
+        self._versions: dict[str, list[str]] = {}
+        self._uploads: dict[str, str] = {}
+
+    def key(self, name: str) -> str:
+        """Return the full key of ``name``."""
+        return self.prefix + name
+
+    async def put(self, name: str, body: bytes, options: PutOptions = PUT) -> PutResult:
+        """Write an object."""
+        key = self._claim(name)
+        result = await self.store.put(key, body, options)
+        self._note(key, result.version_id)
+        return result
+
+    async def copy(self, source: CopySource, name: str, options: CopyOptions = COPY) -> PutResult:
+        """Copy an object inside the store."""
+        key = self._claim(name)
+        result = await self.store.copy(source, key, options)
+        self._note(key, result.version_id)
+        return result
+
+    async def delete(self, name: str, options: DeleteOptions = DELETE) -> DeleteOutcome:
+        """Delete an object."""
+        outcome = await self.store.delete(self.key(name), options)
+        self._deleted(outcome)
+        return outcome
+
+    async def delete_batch(self, items: list[DeleteItem]) -> list[DeleteOutcome]:
+        """Delete objects (named by their full keys) in one request."""
+        outcomes = await self.store.delete_many(items)
+        for outcome in outcomes:
+            if outcome.error is None:
+                self._deleted(outcome)
+        return outcomes
+
+    async def create_multipart(self, name: str) -> str:
+        """Begin a multipart upload and return its id."""
+        key = self.key(name)
+        upload_id = await self.store.create_multipart(key)
+        self._uploads[upload_id] = key
+        return upload_id
+
+    async def abort_multipart(self, upload_id: str) -> None:
+        """Give an upload up."""
+        await self.store.abort_multipart(self._uploads[upload_id], upload_id)
+        del self._uploads[upload_id]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        removals = [self._abort(key, upload_id) for upload_id, key in self._uploads.items()]
+        removals += [self._remove(key, versions) for key, versions in self._versions.items()]
+        left = [name for name in await together(*removals) if name]
+        if left:
+            self._emit(
+                Warned(
+                    f"{len(left)} probes could not be removed: {self.store.name}/{left[0]} …",
+                    f"Remove them yourself: haul rm -r --all-versions {self.store.name}/{self.prefix}",
+                )
+            )
+
+    def _claim(self, name: str) -> str:
+        """Remember a key before it is written, as the answer may get lost."""
+        key = self.key(name)
+        self._versions.setdefault(key, [])
+        return key
+
+    def _note(self, key: str, version_id: str) -> None:
+        if version_id:
+            self.is_versioned = True
+            self._versions.setdefault(key, []).append(version_id)
+
+    def _deleted(self, outcome: DeleteOutcome) -> None:
+        self._note(outcome.key, outcome.marker_version_id)
+        if not self.is_versioned:
+            self._versions.pop(outcome.key, None)
+        elif outcome.version_id and outcome.version_id in self._versions.get(outcome.key, ()):
+            self._versions[outcome.key].remove(outcome.version_id)
+
+    async def _remove(self, key: str, versions: list[str]) -> str:
+        """Remove a key, by its versions where there are any; return it where that failed."""
+        try:
+            if not versions:
+                outcome = await self.store.delete(key)
+                versions = [outcome.marker_version_id] if outcome.marker_version_id else []
+            for version in versions:
+                await self.store.delete(key, DeleteOptions(version_id=version))
+        except HaulError:
+            return key
+        return ""
+
+    async def _abort(self, key: str, upload_id: str) -> str:
+        try:
+            await self.store.abort_multipart(key, upload_id)
+        except HaulError:
+            return key
+        return ""
+
+
+async def together(*work: Coroutine[object, object, T]) -> list[T]:
+    """Run all of ``work`` at once and return the results in order; the first error cancels the rest."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each) for each in work]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
