@@ -6,7 +6,8 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from haulyard.s3.listing import BucketInfo, ListParse
+from haulyard.models import BucketInfo
+from haulyard.s3.listing import ListParse
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Box

@@ -1,6 +1,7 @@
 """Frozen values that every room understands; no behaviour beyond what the value itself implies."""
 
 from haulyard.models.objects import (
+    BucketInfo,
     ByteRange,
     Checksum,
     DeleteOutcome,
@@ -29,8 +30,10 @@ from haulyard.models.options import (
     RestoreOptions,
     Secret,
 )
+from haulyard.models.presigned import PresignedPost, PresignedUrl
 
 __all__ = [
+    "BucketInfo",
     "ByteRange",
     "Checksum",
     "CopyOptions",
@@ -50,6 +53,8 @@ __all__ = [
     "ObjectVersion",
     "PartInfo",
     "PartOptions",
+    "PresignedPost",
+    "PresignedUrl",
     "PutOptions",
     "PutResult",
     "RestoreOptions",

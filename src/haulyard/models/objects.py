@@ -100,6 +100,14 @@ class ObjectHead(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
+class BucketInfo(NamedTuple):
+    """A bucket of the caller's; ``region`` is empty where the store does not say."""
+
+    name: str
+    created: datetime | None
+    region: str = ""
+
+
 class ListPage(NamedTuple):
     """A page of a listing: objects, and the common prefixes below a delimiter, both in the store's order."""
 

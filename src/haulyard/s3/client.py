@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from haulyard.models import (
+        BucketInfo,
         Checksum,
         CopySource,
         DeleteItem,
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
         ObjectAcl,
         ObjectAttributes,
         ObjectHead,
+        PresignedPost,
+        PresignedUrl,
         PutResult,
         UploadInfo,
         VersionPage,
@@ -51,8 +54,8 @@ if TYPE_CHECKING:
     from haulyard.models.body import Body
     from haulyard.s3.credentials import Credentials
     from haulyard.s3.endpoint import Address
-    from haulyard.s3.listing import BucketInfo, ListParse
-    from haulyard.s3.presign import PostPolicy, PresignedPost, PresignedUrl
+    from haulyard.s3.listing import ListParse
+    from haulyard.s3.presign import PostPolicy
     from haulyard.s3.request import Request, Response, Send
 
 Parsed = TypeVar("Parsed")

@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from haulyard.errors import S3GenericError
-from haulyard.models.objects import ListPage, ObjectVersion, UploadInfo, VersionPage
+from haulyard.models.objects import BucketInfo, ListPage, ObjectVersion, UploadInfo, VersionPage
 from haulyard.models.options import ListOptions
 from haulyard.s3.contents import ROOT, read_contents
 from haulyard.s3.encoding_type import decode_page
@@ -52,14 +52,6 @@ class ListParse(NamedTuple, Generic[PageT, TokenT]):
     page: PageT
     next_token: TokenT
     is_truncated: bool
-
-
-class BucketInfo(NamedTuple):
-    """A bucket of the caller's; ``region`` is empty where the store does not say."""
-
-    name: str
-    created: datetime | None
-    region: str = ""
 
 
 def _objects_listed(_status: int, _headers: Mapping[str, str], body: bytes) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from haulyard.errors import ConfigError
+from haulyard.models.presigned import PresignedPost, PresignedUrl
 from haulyard.s3.signing import (
     ALGORITHM,
     UNSIGNED_HEADERS,
@@ -35,29 +36,6 @@ MAX_EXPIRES = 7 * 24 * 3600
 #: A condition of a POST policy: ``{"acl": "private"}``, ``["starts-with", "$key", "user/"]`` or
 #: ``["content-length-range", 0, 1048576]``.
 Condition = dict[str, str] | list[str | int]
-
-
-@dataclass(frozen=True, slots=True)
-class PresignedUrl:
-    """A request that whoever holds ``url`` may make until it expires; ``url`` never shows in ``repr``.
-
-    ``headers`` are signed, too: they have to be sent with exactly these values. ``expires_at`` is in
-    seconds since the epoch and takes the end of the credentials into account.
-    """
-
-    method: str
-    url: str = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
-    expires_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class PresignedPost:
-    """A form for uploads: POST ``fields``, then the file as the field ``file``, to ``url``."""
-
-    url: str
-    fields: Mapping[str, str] = field(repr=False)
-    expires_at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from haulyard.errors import ConfigError
 from haulyard.models import DeleteOptions, GetOptions
 from haulyard.s3 import objects
+from haulyard.s3.headers import put_headers
 from haulyard.s3.presign import PostPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from haulyard.models import PutOptions
+    from haulyard.models import PresignedPost, PresignedUrl, PutOptions
     from haulyard.s3.client import S3Client
-    from haulyard.s3.presign import PresignedPost, PresignedUrl
 
 METHODS = ("GET", "PUT", "HEAD", "DELETE")
 
@@ -61,3 +62,20 @@ async def presigned_form(
         fields=fields,
     )
     return await client.presign_post(bucket, policy, expires)
+
+
+def form_fields(put: PutOptions) -> dict[str, str]:
+    """Return the form fields that give an upload by POST the properties of ``put``.
+
+    They are named like PUT's headers, but for the ACL.
+
+    Raises:
+        ConfigError: Tags, which a form takes as a document of its own.
+    """
+    if put.tags:
+        raise ConfigError("an upload by POST cannot be given tags here", hint="presign a PUT instead")
+    headers = put_headers(put)
+    return {
+        "acl" if name == "x-amz-acl" else name if name.startswith("x-amz-") else name.title(): value
+        for name, value in headers.items()
+    }
