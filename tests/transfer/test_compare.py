@@ -67,6 +67,7 @@ def test_what_is_missing_is_copied(rules: SyncRules) -> None:
         (UPDATE, item(1, 99), item(2, 100), OLDER),
         (UPDATE, item(1, 100), item(2, 100), SIZES_DIFFER),
         (UPDATE, item(1, 101), item(1, 100), NEWER),
+        (UPDATE, item(-1, 0), item(1, 100), SIZES_DIFFER),
         (SyncRules(update=True, checksum=True), item(1, 99), item(1, 100), OLDER),
         (SyncRules(update=True, checksum=True), item(1, 101), item(1, 100), LOOK_AT_CONTENTS),
     ],

@@ -10,7 +10,7 @@ from haulyard.stores.memory import MemoryStore
 from haulyard.transfer.filters import Filter, Pattern
 from haulyard.transfer.items import Item
 from haulyard.transfer.selection import select, select_manifest
-from haulyard.transfer.sources import Found, explain_missing, find, find_versions
+from haulyard.transfer.sources import Found, described, explain_missing, find, find_versions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -142,3 +142,23 @@ async def test_an_explanation_that_cannot_be_had_leaves_the_error_as_it_was() ->
 
     missing = NotFound("no such key", key="in/a")
     assert await explain_missing(Closed(), "in/a", missing) is missing
+
+
+async def test_what_a_manifest_names_is_described_as_a_listing_would() -> None:
+    store = await store_of("in/x", "in/y")
+
+    async def pages() -> AsyncIterator[list[Found]]:
+        yield [Found(Item(key), key) for key in ("in/y", "in/gone", "in/x")]
+
+    (infos,) = [page async for page in described(store, pages())]
+    assert {info.key: info.size for info in infos} == {"in/y": 4, "in/gone": -1, "in/x": 4}
+    (listed,) = [page.objects async for page in store.list("in/x")]
+    assert listed[0][:5] in [info[:5] for info in infos]
+
+
+async def test_a_version_is_not_described() -> None:
+    async def pages() -> AsyncIterator[list[Found]]:
+        yield [Found(Item("x", version_id="v1"), "x")]
+
+    with pytest.raises(ConfigError, match="memory://memory/x: the manifest names a version"):
+        [page async for page in described(MemoryStore(), pages())]

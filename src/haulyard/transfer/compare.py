@@ -100,7 +100,8 @@ def decide(source: Item, destination: Item | None, rules: SyncRules = DEFAULT_RU
     if rules.no_clobber:
         return EXISTS
     ahead = source.modified // 1 - destination.modified // 1
-    if rules.update and ahead < 0:
+    # What was not described (a manifest names what is not there) is neither older nor newer.
+    if rules.update and ahead < 0 <= source.size:
         return OLDER
     if source.size != destination.size:
         return SIZES_DIFFER

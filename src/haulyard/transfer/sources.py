@@ -6,20 +6,27 @@ more than everything else that is done with them here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from haulyard.errors import ConfigError, HaulError, NotFound
-from haulyard.models import ListOptions
+from haulyard.models import ListOptions, ObjectInfo
 from haulyard.transfer.filters import ACCEPT_ALL
 from haulyard.transfer.items import Item, prefix_of
+from haulyard.transfer.workers import run_workers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
-    from haulyard.models import ObjectInfo, ObjectVersion
+    from haulyard.models import ObjectVersion
     from haulyard.stores.base import Store
     from haulyard.transfer.filters import Filter
     from haulyard.transfer.selection import Selection
+
+
+#: Objects that are asked for at a time.
+_HEADS: Final = 32
+_NEVER: Final = datetime.fromtimestamp(0, UTC)
 
 
 class Found(NamedTuple):
@@ -94,6 +101,43 @@ async def find_versions(
             yield accepted
     if empty:
         raise nothing_there(store, selection)
+
+
+async def described(store: Store, pages: AsyncIterator[list[Found]]) -> AsyncGenerator[list[ObjectInfo]]:
+    """Ask the store for sizes and times of what a manifest names, as its listing would have told them.
+
+    An object that does not exist has the size -1: whoever reads it then will say so.
+
+    Raises:
+        ConfigError: A version is named, which listings do not know.
+    """
+    async for page in pages:
+        yield await _described_page(store, page)
+
+
+async def _described_page(store: Store, page: list[Found]) -> list[ObjectInfo]:
+    infos: list[ObjectInfo] = []
+    queue = iter(page)
+
+    async def work() -> None:
+        for item, _ in queue:
+            infos.append(await _describe(store, item))
+
+    await run_workers(work, min(_HEADS, len(page)))
+    return infos
+
+
+async def _describe(store: Store, item: Item) -> ObjectInfo:
+    if item.version_id:
+        raise ConfigError(
+            f"{prefix_of(store)}{item.key}: the manifest names a version, and current objects are compared",
+            hint="leave the versions out, or use haul cp",
+        )
+    try:
+        head = await store.head(item.key)
+    except NotFound:
+        return ObjectInfo(item.key, -1, _NEVER)
+    return ObjectInfo(head.key, head.size, head.last_modified or _NEVER, head.etag, head.storage_class)
 
 
 def nothing_there(store: Store, selection: Selection) -> NotFound:

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from hashlib import md5
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from haulyard.errors import ConfigError, IntegrityError
+from haulyard.transfer.inventory import DataFile, Inventory, parse_inventory, rows
+from haulyard.transfer.listed import Listed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+pytestmark = pytest.mark.anyio
+
+CSV = {
+    "sourceBucket": "source",
+    "destinationBucket": "arn:aws:s3:::inventories",
+    "version": "2016-11-30",
+    "creationTimestamp": "1514944800000",
+    "fileFormat": "CSV",
+    "fileSchema": "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size",
+    "files": [
+        {"key": "inv/source/data/a.csv.gz", "size": 10, "MD5checksum": "f11166069f1990abeb9c97ace9cdfabc"}
+    ],
+}
+PARQUET = CSV | {
+    "fileFormat": "Parquet",
+    "fileSchema": "message s3.inventory { required binary bucket (UTF8); }",
+}
+
+
+def parse(content: dict[str, Any]) -> Inventory:
+    return parse_inventory(json.dumps(content).encode(), "manifest.json")
+
+
+async def read(inventory: Inventory, data: bytes, checksum: str = "") -> list[Listed]:
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(data), 7):
+            yield data[start : start + 7]
+
+    file = DataFile("data/a.csv.gz", checksum)
+    return [each async for page in rows(inventory, file, chunks(), "a.csv.gz") for each in page]
+
+
+def test_a_manifest_names_buckets_columns_and_data_files() -> None:
+    assert parse(CSV) == Inventory(
+        "source",
+        "inventories",
+        ("bucket", "key", "versionid", "islatest", "isdeletemarker", "size"),
+        (DataFile("inv/source/data/a.csv.gz", "f11166069f1990abeb9c97ace9cdfabc"),),
+        is_parquet=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "text", [b"{}", b"[]", b"no json", b'{"files": 1}', json.dumps(CSV | {"files": [1]}).encode()]
+)
+def test_what_is_no_manifest_is_refused(text: bytes) -> None:
+    with pytest.raises(ConfigError, match=r"x\.json is no manifest\.json of S3 Inventory"):
+        parse_inventory(text, "x.json")
+
+
+def test_orc_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match="an S3 Inventory in ORC"):
+        parse(CSV | {"fileFormat": "ORC"})
+
+
+async def test_rows_of_gzipped_csv_are_the_current_objects() -> None:
+    data = gzip.compress(
+        b'"source","a+b%2Fc","v2","true","false","1"\n'
+        b'"source","a+b%2Fc","v1","false","false","1"\n'
+        b'"source","gone","v3","true","true",""\n'
+    )
+    assert await read(parse(CSV), data, md5(data, usedforsecurity=False).hexdigest()) == [
+        Listed(1, "source", "a b/c")
+    ]
+
+
+async def test_a_data_file_that_is_not_the_one_meant_is_refused() -> None:
+    data = gzip.compress(b'"source","a","v2","true","false","1"\n')
+    with pytest.raises(IntegrityError, match=r"a\.csv\.gz has the MD5 .*, its manifest says f111"):
+        await read(parse(CSV), data, "f11166069f1990abeb9c97ace9cdfabc")
+
+
+async def test_a_malformed_row_is_named_by_file_and_line() -> None:
+    data = gzip.compress(b'"source","a","v2","true","false","1"\n"source"\n')
+    with pytest.raises(ConfigError, match=r"a\.csv\.gz, line 2: 1 columns"):
+        await read(parse(CSV), data)
+
+
+def test_parquet_without_pyarrow_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(ConfigError, match="needs pyarrow") as caught:
+        parse(PARQUET)
+    assert "haulyard[data]" in caught.value.hint
+
+
+async def test_rows_of_parquet_are_the_current_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    # pyarrow itself is no dependency; this has the part of its interface that is used.
+    class ParquetFile:
+        def __init__(self, file: Any) -> None:
+            self._records: list[dict[str, Any]] = json.load(file)
+            self.schema_arrow = SimpleNamespace(names=list(self._records[0]))
+
+        def iter_batches(self, batch_size: int, columns: list[str]) -> Iterator[Any]:
+            for start in range(0, len(self._records), 2):
+                records = [
+                    {name: record[name] for name in columns} for record in self._records[start : start + 2]
+                ]
+                yield SimpleNamespace(num_rows=len(records), to_pylist=lambda records=records: records)
+
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", SimpleNamespace(ParquetFile=ParquetFile))
+    records = [
+        {"bucket": "source", "key": "a+b", "is_latest": True, "is_delete_marker": False, "size": 1},
+        {"bucket": "source", "key": "old", "is_latest": False, "is_delete_marker": False, "size": 1},
+        {"bucket": "source", "key": "gone", "is_latest": True, "is_delete_marker": True, "size": None},
+        {"bucket": "source", "key": "c", "is_latest": None, "is_delete_marker": None, "size": 1},
+    ]
+    assert await read(parse(PARQUET), json.dumps(records).encode()) == [
+        Listed(1, "source", "a+b"),
+        Listed(4, "source", "c"),
+    ]
+    simple = [{"bucket": "source", "key": "x"}]
+    assert await read(parse(PARQUET), json.dumps(simple).encode()) == [Listed(1, "source", "x")]
