@@ -4,7 +4,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt
 SOURCES := src tests $(wildcard benchmarks)
 
 # The first interpreter that is new enough and can make virtual environments.
@@ -27,8 +27,8 @@ check: $(VENV)/.dev ## lint, formatting, types and import contracts, without the
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: $(VENV)/.bench ## Haulyard and its peers, side by side
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/.bench ## Haulyard and its peers, side by side (ROWS=… for some of the comparisons)
+	@$(BIN)/python -m benchmarks $(ROWS)
 
 soak: $(VENV)/.dev ## many rounds of killing transfers at random moments
 	@$(BIN)/pytest -m soak
