@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from haulyard.cli.output import Output
     from haulyard.cli.stop import Stop
@@ -51,11 +51,17 @@ class Context:
         stop: Stop,
         connections: Connections,
         subscribers: Subscribers,
+        resolve: Callable[[Mapping[str, object]], Settings],
+        *,
+        inner: bool = False,
     ) -> None:
         self.settings = settings
+        self.resolve = resolve
+        """Gives the settings with further flags on top of those of this command."""
         self.output = output
         self.stop = stop
         self.subscribers = subscribers
+        self._inner = inner
         self._connections = connections
 
     @property
@@ -78,7 +84,8 @@ class Context:
 
         ``unit`` is ``bytes`` or ``objects``. Yields a function to be told of work found: objects, bytes.
         """
-        wanted = self.settings.progress
+        # Many lines of `haul run` are under way at a time, and bars would overwrite each other.
+        wanted = False if self._inner else self.settings.progress
         if wanted is None:
             wanted = self.output.writer.on_terminal and not self.output.as_json
         if not wanted:
@@ -98,7 +105,15 @@ class Context:
 
     def inside(self, settings: Settings, output: Output) -> Context:
         """Return the surroundings of one line of ``haul run``: own settings and voice, all else shared."""
-        return Context(settings, output, self.stop, self._connections, self.subscribers)
+        return Context(
+            settings,
+            output,
+            self.stop,
+            self._connections,
+            self.subscribers,
+            self.resolve,
+            inner=True,
+        )
 
     async def close(self) -> None:
         """Close every connection."""

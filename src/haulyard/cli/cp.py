@@ -113,8 +113,7 @@ def read(arguments: Namespace) -> Options:
         arguments.dry_run,
         put,
         customer_encryption(key_file),
-        arguments.metadata_directive == "REPLACE"
-        or (any(given) and arguments.metadata_directive != "COPY"),
+        arguments.metadata_directive == "REPLACE" or (any(given) and arguments.metadata_directive != "COPY"),
     )
 
 
@@ -135,7 +134,11 @@ async def run(options: Options, context: Context) -> int:
                 continue
             move = _mover(source, destination, options, context)
             await account.move(
-                pages, move, action=options.action, no_clobber=options.no_clobber or options.update
+                pages,
+                move,
+                action=options.action,
+                no_clobber=options.no_clobber or options.update,
+                single=single,
             )
     return account.exit_code()
 
@@ -222,7 +225,9 @@ async def _announce(
 async def _stream(options: Options, context: Context) -> int:
     """Copy standard input to an object, or an object to standard output."""
     if options.move or len(options.sources) != 1:
-        raise ConfigError("- stands for one stream: it cannot be moved or combined", hint="use haul cp - s3://…")
+        raise ConfigError(
+            "- stands for one stream: it cannot be moved or combined", hint="use haul cp - s3://…"
+        )
     from haulyard.cli.streams import from_stdin, to_stdout
 
     source = options.sources[0]

@@ -10,8 +10,7 @@ from haulyard.cli import commands, exits
 from haulyard.errors import ConfigError
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from haulyard.cli.context import Connect, Context
     from haulyard.cli.output import Output
@@ -59,19 +58,27 @@ def _dispatch(words: Sequence[str], process: Process, output: Output) -> int:
     module = commands.load(verb)
     output.verb = verb
 
+    from haulyard.cli.flags import settings_given
     from haulyard.cli.parsing import HelpRequested, build
+    from haulyard.config import resolve
+    from haulyard.stores.profiles import profile_values
 
     try:
         arguments = build(verb, module).read(rest)
     except HelpRequested as request:
         output.lines([str(request)])
         return exits.OK
-    settings = resolve_settings(arguments, process)
+    given = settings_given(arguments)
+
+    def resolve_with(further: Mapping[str, object]) -> Settings:
+        return resolve({**given, **further}, process.environ, process.cwd, profile_values)
+
+    settings = resolve_with({})
     output.as_json = settings.json
     options = module.read(arguments)
     for warning in settings.warnings:
         output.warn(warning)
-    context = _open_context(settings, output, process)
+    context = _open_context(settings, output, process, resolve_with)
     outcome = module.run(options, context)
     if isinstance(outcome, int):
         return outcome
@@ -120,20 +127,12 @@ def split_verb(words: Sequence[str]) -> tuple[str, list[str]]:
     return words[position], [*words[:position], *words[position + 1 :]]
 
 
-def resolve_settings(arguments: Namespace, process: Process) -> Settings:
-    """Return the settings of a command line.
-
-    Raises:
-        ConfigError: A setting is wrong, wherever it comes from.
-    """
-    from haulyard.cli.flags import settings_given
-    from haulyard.config import resolve
-    from haulyard.stores.profiles import profile_values
-
-    return resolve(settings_given(arguments), process.environ, process.cwd, profile_values)
-
-
-def _open_context(settings: Settings, output: Output, process: Process) -> Context:
+def _open_context(
+    settings: Settings,
+    output: Output,
+    process: Process,
+    resolve: Callable[[Mapping[str, object]], Settings],
+) -> Context:
     from haulyard.cli.context import Connections, Context
     from haulyard.cli.stop import Stop
     from haulyard.observe.log import Log
@@ -141,7 +140,8 @@ def _open_context(settings: Settings, output: Output, process: Process) -> Conte
 
     subscribers = Subscribers()
     subscribers.add(Log(settings.log_level, settings.log_file, output.log, as_json=settings.json))
-    return Context(settings, output, Stop(), Connections(process.connect or _connect), subscribers)
+    connections = Connections(process.connect or _connect)
+    return Context(settings, output, Stop(), connections, subscribers, resolve)
 
 
 def _connect(settings: Settings, emit: Emit) -> Connection:

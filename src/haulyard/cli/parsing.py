@@ -52,10 +52,23 @@ class Parser(argparse.ArgumentParser):
         Raises:
             ConfigError: They are not what the command understands.
         """
-        return self.parse_args(self._flags_first(words))
+        return self.parse(*self.split(words))
 
-    def _flags_first(self, words: Iterable[str]) -> list[str]:
-        # argparse fills a positional of several values from the first run of words and refuses the rest.
+    def parse(self, flags: Sequence[str], positionals: Sequence[str]) -> argparse.Namespace:
+        """Parse what `split` took apart.
+
+        Raises:
+            ConfigError: They are not what the command understands.
+        """
+        divider = ["--"] if any(word.startswith("-") and word != "-" for word in positionals) else []
+        return self.parse_args([*flags, *divider, *positionals])
+
+    def split(self, words: Iterable[str]) -> tuple[list[str], list[str]]:
+        """Return the flags with their values, and the positionals; behind ``--`` all are positionals.
+
+        argparse fills a positional of several values from the first run of words and refuses the rest, so
+        that ``cp a --json b c/`` would be wrong.
+        """
         flags: list[str] = []
         positionals: list[str] = []
         rest = iter(words)
@@ -69,9 +82,7 @@ class Parser(argparse.ArgumentParser):
                 action = self._option_string_actions.get(word)
                 if action is not None and action.nargs is None:
                     flags.extend(value for value in (next(rest, None),) if value is not None)
-        if any(word.startswith("-") and word != "-" for word in positionals):
-            flags.append("--")
-        return flags + positionals
+        return flags, positionals
 
 
 def build(verb: str, module: CommandModule) -> Parser:

@@ -98,11 +98,9 @@ async def run(options: Options, context: Context) -> int:
                     done = TransferDone("delete", prefix + item.key, "", item.size, reason="dry run")
                     context.output.transfer(done)
             continue
-        with context.stop.attended():
+        with context.stop.attended(), context.progress("objects"):
             account.add(
-                await delete_items(
-                    source.store, pages, account.report, stopped=context.stop.is_requested
-                )
+                await delete_items(source.store, pages, account.report, stopped=context.stop.is_requested)
             )
     return account.exit_code()
 

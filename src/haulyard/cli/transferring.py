@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from haulyard.cli import exits, flags
+from haulyard.cli.foresight import foreseen
 from haulyard.events import TransferDone
 from haulyard.transfer.engine import run
 from haulyard.transfer.items import Summary, prefix_of
@@ -74,15 +75,26 @@ class Account:
         self.total = Summary()
 
     async def move(
-        self, pages: AsyncIterator[Sequence[Job]], move: Move, *, action: str, no_clobber: bool = False
+        self,
+        pages: AsyncIterator[Sequence[Job]],
+        move: Move,
+        *,
+        action: str,
+        no_clobber: bool = False,
+        single: bool = False,
+        unit: str = "bytes",
     ) -> Summary:
-        """Run the jobs of ``pages``, report each, and return their summary."""
+        """Run the jobs of ``pages``, report each, and return their summary.
+
+        ``single`` says that there is one job at most: then nothing is made ready for more. ``unit`` is that
+        of the progress bar.
+        """
         context = self._context
-        with context.stop.attended():
+        with context.stop.attended(), context.progress(unit) as expect:
             summary = await run(
-                pages,
+                foreseen(pages, expect),
                 move,
-                concurrency=context.settings.concurrency,
+                concurrency=1 if single else context.settings.concurrency,
                 emit=self.report,
                 no_clobber=no_clobber,
                 stopped=context.stop.is_requested,
