@@ -19,7 +19,6 @@ from haulyard.stores.base import LIST
 from haulyard.stores.local import LocalStore
 from haulyard.stores.memory import MemoryStore
 from haulyard.transfer.compare import SyncRules
-from haulyard.transfer.evidence import ContentComparer
 from haulyard.transfer.filters import ACCEPT_ALL, Filter, Pattern
 from haulyard.transfer.items import Job
 from haulyard.transfer.merge import Disordered
@@ -282,8 +281,7 @@ async def test_contents_decide_where_they_are_asked_for() -> None:
     for store, contents in ((source, b"x"), (destination, b"y")):
         await store.put("same", b"same")
         await store.put("other", contents)
-    compare = ContentComparer(source, destination)
-    plan = SyncPlan(source, "", destination, "", SyncRules(checksum=True), same_content=compare)
+    plan = SyncPlan(source, "", destination, "", SyncRules(checksum=True))
     assert await planned(plan) == ({"other": "other"}, [])
     assert plan.counts.reasons == {"contents differ": 1, "unchanged": 1}
 
@@ -295,11 +293,6 @@ async def test_contents_that_cannot_be_compared_are_copied() -> None:
     plan = SyncPlan(store_of("a"), "", store_of("a"), "", SyncRules(checksum=True), same_content=compare)
     assert await planned(plan) == ({"a": "a"}, [])
     assert plan.counts.reasons == {"contents could not be compared": 1}
-
-
-async def test_comparing_contents_needs_something_that_compares() -> None:
-    with pytest.raises(ValueError, match="same_content"):
-        SyncPlan(store_of(), "", store_of(), "", SyncRules(checksum=True))
 
 
 async def test_a_tree_is_not_synced_with_itself() -> None:

@@ -110,8 +110,6 @@ async def _gunzipped(head: bytes, chunks: AsyncIterator[Buffer], name: str) -> A
                 data = await anext(chunks)
             except StopAsyncIteration:
                 break
-        if piece := decoder.flush():
-            yield piece
     except zlib.error as error:
         raise IntegrityError(f"{name} is damaged: {error}", operation="read", key=name) from error
     if not decoder.eof:

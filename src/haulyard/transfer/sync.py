@@ -27,6 +27,7 @@ from haulyard.transfer.compare import (
     decide,
     unchanged,
 )
+from haulyard.transfer.evidence import ContentComparer
 from haulyard.transfer.filters import ACCEPT_ALL
 from haulyard.transfer.items import Item, Job, prefix_of
 from haulyard.transfer.mapping import location
@@ -73,8 +74,9 @@ class SyncPlan:
     """The comparison of two trees. Use it as an async context manager: first `jobs`, then `deletions`.
 
     ``source_prefix`` and ``destination_prefix`` are trees, with or without their slash. ``same_content`` is
-    needed for ``rules.checksum``. ``source_pages`` takes the place of the source's listing (a manifest).
-    ``emit`` hears a `Warned` where there is nothing to do.
+    for ``rules.checksum``; given, it can know SSE-C keys. ``source_pages`` takes the place of the source's
+    listing (a manifest, `haulyard.transfer.sources.described`). ``emit`` hears a `Warned` where there is
+    nothing to do.
 
     Objects of one tree that lie under the other tree (of the same store) take no part.
 
@@ -95,8 +97,6 @@ class SyncPlan:
         source_pages: AsyncGenerator[list[ObjectInfo]] | None = None,
         emit: Emit = ignore,
     ) -> None:
-        if rules.checksum and same_content is None:
-            raise ValueError("rules.checksum needs same_content")
         if rules.delete and source_pages is not None:
             raise ConfigError(
                 "--delete with --manifest would delete all that the manifest does not name",
@@ -107,7 +107,7 @@ class SyncPlan:
         self._source = _Side(*ends[0], ends[1], rules, filters, listing=source_pages)
         self._destination = _Side(*ends[1], ends[0], rules, filters, may_be_missing=True)
         self._rules = rules
-        self._same_content = same_content
+        self._same_content = same_content or ContentComparer(source, destination)
         self._emit = emit
         self._table: DiskListing | None = None
         self._is_complete = False
@@ -261,8 +261,6 @@ class SyncPlan:
         await run_workers(work, min(_LOOKS, len(looks)))
 
     async def _compare(self, source: Item, destination: Item) -> Decision:
-        if self._same_content is None:
-            return NOT_COMPARABLE
         try:
             return UNCHANGED if await self._same_content(source, destination) else CONTENTS_DIFFER
         except StoreError:
