@@ -20,7 +20,7 @@ from haulyard.stores.local import LocalStore
 from haulyard.stores.memory import MemoryStore
 from haulyard.transfer.compare import SyncRules
 from haulyard.transfer.filters import ACCEPT_ALL, Filter, Pattern
-from haulyard.transfer.items import Job
+from haulyard.transfer.items import Job, Summary
 from haulyard.transfer.merge import Disordered
 from haulyard.transfer.sync import SyncPlan
 
@@ -76,11 +76,14 @@ def store_of(*keys: str, modified: datetime = OLD, **options: Any) -> Listed:
     return Listed({key: (0 if key.endswith("/") else 1, modified) for key in keys}, **options)
 
 
-async def planned(plan: SyncPlan, *, failed: int = 0) -> tuple[dict[str, str], list[str]]:
+DONE = Summary()
+
+
+async def planned(plan: SyncPlan, copied: Summary = DONE) -> tuple[dict[str, str], list[str]]:
     """What to copy, and what to delete."""
     async with plan:
         jobs = [job async for page in plan.jobs() for job in page]
-        deletions = [item.key for page in plan.deletions(failed=failed) for item in page]
+        deletions = [item.key for page in plan.deletions(copied) for item in page]
     return {job.item.key: job.destination for job in jobs}, deletions
 
 
@@ -185,18 +188,26 @@ async def test_a_listing_that_failed_never_leads_to_deletions(
 async def test_a_plan_that_was_not_read_to_its_end_deletes_nothing() -> None:
     async with SyncPlan(store_of(*"abcdef"), "", store_of("x"), "", DELETE) as plan:
         assert await anext(plan.jobs())
-        with pytest.raises(TransferError, match="not compared to the end"):
+        with pytest.raises(TransferError, match="did not get to the end"):
             plan.deletions()
 
 
 async def test_after_a_failed_copy_nothing_is_deleted() -> None:
     with pytest.raises(TransferError, match="2 objects were not copied: nothing was deleted") as caught:
-        await planned(SyncPlan(store_of("a"), "", store_of("b"), "", DELETE), failed=2)
+        await planned(SyncPlan(store_of("a"), "", store_of("b"), "", DELETE), Summary(failed=2))
     assert caught.value.failed == 2
 
 
 async def test_a_failed_copy_is_no_matter_where_there_is_nothing_to_delete() -> None:
-    assert await planned(SyncPlan(store_of("a"), "", store_of(), "", DELETE), failed=2) == ({"a": "a"}, [])
+    assert await planned(SyncPlan(store_of("a"), "", store_of(), "", DELETE), Summary(failed=2)) == (
+        {"a": "a"},
+        [],
+    )
+
+
+async def test_after_an_interruption_nothing_is_deleted() -> None:
+    with pytest.raises(TransferError, match="did not get to the end: nothing was deleted"):
+        await planned(SyncPlan(store_of("a"), "", store_of("b"), "", DELETE), Summary(interrupted=True))
 
 
 @pytest.mark.parametrize("ordered", [True, None])

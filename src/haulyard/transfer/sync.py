@@ -29,7 +29,7 @@ from haulyard.transfer.compare import (
 )
 from haulyard.transfer.evidence import ContentComparer
 from haulyard.transfer.filters import ACCEPT_ALL
-from haulyard.transfer.items import Item, Job, prefix_of
+from haulyard.transfer.items import Item, Job, Summary, prefix_of
 from haulyard.transfer.mapping import location
 from haulyard.transfer.merge import merge
 from haulyard.transfer.selection import as_directory
@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 
 _LOOKS: Final = 32
 """Pairs whose contents are compared at a time."""
+_NOTHING_FAILED: Final = Summary()
+_AGAIN: Final = "run the same command again"
 
 
 @dataclass(slots=True)
@@ -128,23 +130,23 @@ class SyncPlan:
         """
         return self._jobs
 
-    def deletions(self, *, failed: int = 0) -> Iterator[list[Item]]:
+    def deletions(self, copied: Summary = _NOTHING_FAILED) -> Iterator[list[Item]]:
         """Return pages of what to delete in the destination, in the order of its keys.
 
-        To be called after `jobs` has ended; ``failed`` is how many of them failed.
+        To be called after `jobs` has ended; ``copied`` is what became of them (of a dry run: nothing bad).
 
         Raises:
-            TransferError: Nothing must be deleted: a copy failed, `jobs` was not read to its end, or there is
-                more to delete than ``rules.max_delete``.
+            TransferError: Nothing must be deleted: a copy failed, not all were made, `jobs` was not read to
+                its end, or there is more to delete than ``rules.max_delete``.
         """
         count, limit = self.counts.deletions, self._rules.max_delete
-        if not self._is_complete:
-            raise TransferError("the two sides were not compared to the end: nothing was deleted")
-        if count and failed:
+        if copied.interrupted or not self._is_complete:
+            raise TransferError("sync did not get to the end: nothing was deleted", hint=_AGAIN)
+        if count and copied.failed:
             raise TransferError(
-                f"{failed} objects were not copied: nothing was deleted",
-                failed=failed,
-                hint="run the same command again",
+                f"{copied.failed} objects were not copied: nothing was deleted",
+                failed=copied.failed,
+                hint=_AGAIN,
             )
         if limit is not None and count > limit:
             raise TransferError(
