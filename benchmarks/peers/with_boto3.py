@@ -1,0 +1,115 @@
+"""boto3 as its users write it: one client, the managed transfers, a pool of 32 threads.
+
+``use_threads=False`` for small objects spares each call a thread pool of its own: without it boto3 is slower.
+"""
+
+# ruff: noqa: ANN401 -- boto3 has no types
+
+from __future__ import annotations
+
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+THREADS = 32
+ALONE = TransferConfig(use_threads=False)
+#: boto3's own default is 10 threads for the parts of one object; more did not make it faster.
+IN_PARTS = TransferConfig()
+
+
+def client() -> Any:
+    """Return a client with a connection for each thread."""
+    return boto3.client("s3", config=Config(max_pool_connections=THREADS))
+
+
+def each(work: Callable[[Any], object], items: Iterable[Any]) -> None:
+    """Do the work in threads and raise what the first to fail raised."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        for _ in pool.map(work, items):
+            pass
+
+
+def keys_under(s3: Any, bucket: str, prefix: str) -> Iterable[str]:
+    """List the keys under a prefix."""
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for entry in page.get("Contents", ()):
+            yield entry["Key"]
+
+
+def up(source: str, bucket: str, prefix: str) -> None:
+    """Upload a directory."""
+    s3 = client()
+    paths = (os.path.join(parent, name) for parent, _, names in os.walk(source) for name in names)
+    each(
+        lambda path: s3.upload_file(path, bucket, prefix + os.path.relpath(path, source), Config=ALONE), paths
+    )
+
+
+def down(bucket: str, prefix: str, target: str) -> None:
+    """Download a prefix."""
+    s3 = client()
+
+    def fetch(key: str) -> None:
+        path = os.path.join(target, key.removeprefix(prefix))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        s3.download_file(bucket, key, path, Config=ALONE)
+
+    each(fetch, keys_under(s3, bucket, prefix))
+
+
+def named(bucket: str, keys_file: str, target: str) -> None:
+    """Download the keys of a file, one a line, into one directory."""
+    s3 = client()
+
+    def fetch(key: str) -> None:
+        s3.download_file(bucket, key, os.path.join(target, os.path.basename(key)), Config=ALONE)
+
+    with open(keys_file, encoding="utf-8") as lines:
+        each(fetch, lines.read().split())
+
+
+def put(path: str, bucket: str, key: str) -> None:
+    """Upload one large file."""
+    client().upload_file(path, bucket, key, Config=IN_PARTS)
+
+
+def get(bucket: str, key: str, path: str) -> None:
+    """Download one large object."""
+    client().download_file(bucket, key, path, Config=IN_PARTS)
+
+
+def copy(bucket: str, prefix: str, target_prefix: str) -> None:
+    """Copy a prefix inside its bucket."""
+    s3 = client()
+
+    def one(key: str) -> None:
+        source = {"Bucket": bucket, "Key": key}
+        s3.copy_object(CopySource=source, Bucket=bucket, Key=target_prefix + key.removeprefix(prefix))
+
+    each(one, keys_under(s3, bucket, prefix))
+
+
+def remove(bucket: str, prefix: str) -> None:
+    """Delete a prefix, a thousand keys a request."""
+    boto3.resource("s3").Bucket(bucket).objects.filter(Prefix=prefix).delete()
+
+
+def ls(bucket: str, prefix: str) -> None:
+    """Print the keys under a prefix."""
+    for key in keys_under(client(), bucket, prefix):
+        print(key)
+
+
+if __name__ == "__main__":
+    verbs: dict[str, Callable[..., None]] = {
+        verb.__name__: verb for verb in (up, down, named, put, get, copy, remove, ls)
+    }
+    verbs[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,215 @@
+"""What is made of the numbers: lines on the terminal, a JSON file a row, table and chart of the README."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import chart, harness, tools
+from benchmarks.comparison import MIB, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from benchmarks.comparison import Bar, Comparison, Metric, Record, Scale, Verdict
+
+RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parent.parent / "README.md"
+CHART = RESULTS / "speed.svg"
+BEGIN = "<!-- begin of what `make bench` writes -->"
+END = "<!-- end of what `make bench` writes -->"
+#: The columns of the README's table, as far as any row has them.
+_COLUMNS = ("haul", "s5cmd", "rclone", "obstore", "boto3", "aiobotocore", "raw sockets")
+_BASE = "s5cmd"
+_METRICS: tuple[Metric, ...] = ("wall", "cpu", "rss")
+_LABELS = {"wall": "wall time", "cpu": "CPU time", "rss": "peak memory"}
+
+
+def verdicts(comparison: Comparison, records: Mapping[str, Record]) -> list[Verdict]:
+    """Hold the medians against the bars of a comparison."""
+    return [judge(bar, records) for bar in comparison.bars]
+
+
+def amount(metric: str, value: float) -> str:
+    """Return a measured value with its unit."""
+    if metric == "rss":
+        return f"{value / MIB:.0f} MiB"
+    return f"{value:.2f} s" if value < 100 else f"{value:.0f} s"  # noqa: PLR2004 -- four digits are enough
+
+
+def lines(records: Mapping[str, Record], judged: Sequence[Verdict]) -> list[str]:
+    """Return what the terminal shows of a comparison: a line a contestant, a line a bar."""
+    width = max(map(len, records)) + 2
+    shown = [f"  {'':<{width}}{'wall':>9}{'CPU':>9}{'memory':>10}   wall, CPU of {_BASE}"]
+    base, floor = records.get(_BASE), harness.own_peak()
+    for name, record in records.items():
+        medians = {metric: record.median(metric) for metric in _METRICS}
+        if record.failure or medians["wall"] is None:
+            shown.append(f"  {name:<{width}}failed: {record.failure or 'not measured'}")
+            continue
+        cells = [amount(metric, value or 0.0) for metric, value in medians.items()]
+        if (medians["rss"] or 0) <= floor:
+            cells[2] = f"< {cells[2]}"
+        line = f"  {name:<{width}}{cells[0]:>9}{cells[1]:>9}{cells[2]:>10}"
+        ratios = [
+            _ratio(medians[metric], base.median(metric) if base else None) for metric in ("wall", "cpu")
+        ]
+        shown.append(f"{line}   {ratios[0]} {ratios[1]}".rstrip())
+    return shown + [f"  bar: {bar_line(verdict)}" for verdict in judged]
+
+
+def bar_line(verdict: Verdict) -> str:
+    """Return a bar, what was measured for it, and whether it is met."""
+    bar, value = verdict
+    limit, found = _asked(bar), "not measured"
+    if value is not None:
+        found = f"{value:.2f}" if bar.against else amount(bar.metric, value)
+    state = {True: "met", False: "MISSED", None: "open"}[verdict.met]
+    return f"{bar.subject}: {_LABELS[bar.metric]} at most {limit}: {found}, {state}"
+
+
+def _asked(bar: Bar) -> str:
+    if bar.against:
+        return f"{bar.limit:.2f} of {bar.against}"
+    return amount(bar.metric, bar.limit)
+
+
+def _ratio(value: float | None, base: float | None) -> str:
+    return f"{value / base:.2f}" if value and base else ""
+
+
+def machine(scratch_kind: str) -> dict[str, Any]:
+    """Return what the numbers depend on."""
+    names = [line for line in _text("/proc/cpuinfo").splitlines() if line.startswith("model name")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "processor": names[0].partition(":")[2].strip() if names else platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory / 2**30),
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
+        "files_on": scratch_kind,
+    }
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def save(
+    comparison: Comparison, scale: Scale, records: Mapping[str, Record], rounds: int, scratch_kind: str
+) -> None:
+    """Write the result of a comparison as benchmarks/results/NAME.json."""
+    result = {
+        "name": comparison.name,
+        "title": comparison.heading(scale),
+        "measured": time.strftime("%Y-%m-%d", time.gmtime()),
+        "rounds": rounds,
+        "machine": machine(scratch_kind),
+        "releases": tools.releases(),
+        "contestants": [_contestant(record) for record in records.values()],
+        "bars": [
+            {**verdict.bar._asdict(), "value": _rounded(verdict.value), "met": verdict.met}
+            for verdict in verdicts(comparison, records)
+        ],
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{comparison.name}.json"
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def _contestant(record: Record) -> dict[str, Any]:
+    result: dict[str, Any] = {"name": record.name, "command": record.command}
+    if record.failure:
+        return result | {"failure": record.failure}
+    for metric in _METRICS:
+        result[metric] = [_rounded(getattr(usage, metric)) for usage in record.usages]
+    return result | {"median": {metric: _rounded(record.median(metric)) for metric in _METRICS}}
+
+
+def _rounded(value: float | None) -> float | None:
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def load(names: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the saved results of the comparisons that have any, in the order of ``names``."""
+    paths = (RESULTS / f"{name}.json" for name in names)
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
+
+
+def publish(names: Iterable[str]) -> None:
+    """Write the chart, and table and chart into the README, from all saved results."""
+    results = load(names)
+    against = [result for result in results if _median(result, "haul", "wall") is not None]
+    CHART.write_text(chart.draw(against, _COLUMNS), encoding="utf-8")
+    section = "\n".join((BEGIN, "", *_section(results, against), "", END))
+    text = README.read_text(encoding="utf-8")
+    if BEGIN in text and END in text:
+        text = text[: text.index(BEGIN)] + section + text[text.index(END) + len(END) :]
+    else:
+        text = f"{text.rstrip()}\n\n## Speed\n\n{section}\n"
+    README.write_text(text, encoding="utf-8")
+
+
+def _section(results: Sequence[dict[str, Any]], against: Sequence[dict[str, Any]]) -> list[str]:
+    picture = CHART.relative_to(README.parent).as_posix()
+    shown = [
+        f"![Wall time of haul and its peers, a panel for each comparison]({picture})",
+        "",
+        *_table(against),
+    ]
+    shown += [f"\n{_sentence(result)}" for result in results if result not in against]
+    if results:
+        shown += ["", _provenance(results[-1])]
+    return shown
+
+
+def _table(results: Sequence[dict[str, Any]]) -> list[str]:
+    columns = [name for name in _COLUMNS if any(_median(result, name, "wall") for result in results)]
+    header = ["seconds", *columns, f"wall of {_BASE}", f"CPU of {_BASE}", "memory"]
+    rows = [header, ["---", *["--:"] * (len(header) - 1)]]
+    for result in results:
+        walls = {name: _median(result, name, "wall") for name in columns}
+        cells = [f"{value:.2f}" if (value := walls[name]) is not None else "" for name in columns]
+        ratios = [
+            _ratio(_median(result, "haul", metric), _median(result, _BASE, metric))
+            for metric in ("wall", "cpu")
+        ]
+        memory = amount("rss", _median(result, "haul", "rss") or 0.0)
+        rows.append([result["title"], *cells, *ratios, memory])
+    return [f"| {' | '.join(row)} |" for row in rows]
+
+
+def _sentence(result: dict[str, Any]) -> str:
+    metrics = ["wall", *sorted({bar["metric"] for bar in result["bars"]} - {"wall"})]
+    measured = [
+        " ".join((each["name"], ", ".join(amount(metric, each["median"][metric]) for metric in metrics)))
+        for each in result["contestants"]
+        if "median" in each
+    ]
+    return f"{result['title']}: {'; '.join(measured)}."
+
+
+def _provenance(result: dict[str, Any]) -> str:
+    where = result["machine"]
+    releases = ", ".join(f"{name} {release}" for name, release in result["releases"].items())
+    return (
+        f"Made by `make bench` on {result['measured']}: whole processes, alternating, medians of"
+        f" {result['rounds']}; {where['processor']}, {where['cores']} cores, {where['memory_gib']} GiB,"
+        f" {where['system']}, files on {where['files_on']}; server and client share the machine."
+        f" Memory is haul's peak. Checksums, retries and limiter are on, as users get them. {releases}."
+    )
+
+
+def _median(result: dict[str, Any], name: str, metric: str) -> float | None:
+    for each in result["contestants"]:
+        if each["name"] == name and "median" in each:
+            value: float = each["median"][metric]
+            return value
+    return None
