@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _ACCESS_KEY_LENGTH = 20  # as AWS's own
 _SECRET_KEY_LENGTH = 40
 _LETTERS = string.ascii_letters + string.digits
-_ANOTHER = "Choose another directory with HAUL_LOCAL_DIR or in the command."
+_ANOTHER = "Choose another directory with --dir or HAUL_LOCAL_DIR."
 
 
 @dataclass(frozen=True, slots=True)
