@@ -12,9 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from haulyard.config import Settings
 from haulyard.errors import AccessDenied, ConfigError, NotFound, S3NotFound, StoreError, TransferError
 from haulyard.events import Warned
 from haulyard.models import ListPage, ObjectInfo
+from haulyard.s3.credentials import Credentials
+from haulyard.stores.assemble import Connection
 from haulyard.stores.base import LIST
 from haulyard.stores.local import LocalStore
 from haulyard.stores.memory import MemoryStore
@@ -25,7 +28,7 @@ from haulyard.transfer.merge import Disordered
 from haulyard.transfer.sync import SyncPlan
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from haulyard.events import Event
     from haulyard.models import ListOptions
@@ -377,3 +380,30 @@ def test_memory_does_not_grow_with_the_number_of_keys(way: str) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert int(run.stdout) < 40
+
+
+async def test_a_store_that_sorts_its_own_way_is_in_sync_after_a_sync(
+    seaweedfs: Any, bucket_name: Callable[[], str], tmp_path: Path
+) -> None:
+    names = ["a/b", "a-b", "a.txt", "a0", "z/y/x", "caf\u00e9/\U0001f600"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    source, bucket = LocalStore(tmp_path), bucket_name()
+    settings = Settings(endpoint_url=seaweedfs.endpoint_url, region=seaweedfs.region)
+    credentials = Credentials(seaweedfs.access_key, seaweedfs.secret_key)
+    async with Connection(settings, credentials=credentials) as connection:
+        await connection.client.create_bucket(bucket)
+        unproved, proved = connection.bucket(bucket), await connection.proved(bucket)
+        for store, prefix in ((unproved, "one/"), (proved, "two/")):
+            copies, _ = await planned(SyncPlan(source, "", store, prefix, DELETE))
+            assert copies == {name: prefix + name for name in names}
+            for key in (*copies.values(), prefix + "a/extra"):
+                await store.put(key, key.removeprefix(prefix).encode())
+            for rules in (DELETE, replace(DELETE, checksum=True)):
+                plan = SyncPlan(source, "", store, prefix, rules)
+                assert await planned(plan) == ({}, [prefix + "a/extra"])
+            for rules in (SyncRules(size_only=True), SyncRules(checksum=True)):
+                plan = SyncPlan(store, prefix, source, "", rules)
+                assert await planned(plan) == ({prefix + "a/extra": "a/extra"}, [])
+        assert proved.capabilities.ordered_listing is False
