@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from haulyard.cli import exits, flags
 from haulyard.cli.foresight import foreseen
 from haulyard.events import TransferDone
+from haulyard.stores.local import LocalStore
 from haulyard.transfer.engine import run
 from haulyard.transfer.items import Summary, prefix_of
 from haulyard.transfer.options import TransferOptions
@@ -64,6 +65,16 @@ def transfer_options(
         state_dir=settings.state_dir,
         algorithm="none" if required_only else settings.checksum_algorithm,
     )
+
+
+async def proved(
+    store: Store, context: Context, *, source: bool = False, below: str = "", may_write: bool = True
+) -> Store:
+    """Return ``store`` with what its endpoint really honours; a local one as it is."""
+    if isinstance(store, LocalStore):
+        return store
+    connection = context.connection(source=source)
+    return await connection.proved(store.bucket, below=below, may_write=may_write)
 
 
 class Account:
