@@ -21,6 +21,7 @@ from haulyard.transfer.filters import Filter, Pattern
 from haulyard.transfer.guard import guarded
 from haulyard.transfer.items import prefix_of
 from haulyard.transfer.mapping import CopyRules, Mapping, Placement, map_jobs
+from haulyard.transfer.selection import as_directory
 from haulyard.transfer.sources import find
 
 if TYPE_CHECKING:
@@ -125,10 +126,13 @@ async def run(options: Options, context: Context) -> int:
     sources = [open_source(text, context, options.reading) for text in options.sources]
     single = len(sources) == 1 and sources[0].selection.kind == "object"
     destination = open_destination(options.destination, context, single=single)
+    if not options.dry_run:
+        sources, destination = await _prove(sources, destination, options, context)
     with ExitStack() as stack:
         claims = _claims(options, stack)
         for source in sources:
-            pages = _jobs(source, destination, options, account, claims, alone=len(sources) == 1)
+            found = _found(source, options, context)
+            pages = _jobs(found, source, destination, options, account, claims, alone=len(sources) == 1)
             if options.dry_run:
                 await _announce(pages, source, destination, options, context)
                 continue
@@ -143,6 +147,22 @@ async def run(options: Options, context: Context) -> int:
     return account.exit_code()
 
 
+async def _prove(
+    sources: list[Source], destination: Destination, options: Options, context: Context
+) -> tuple[list[Source], Destination]:
+    """Find out what the stores honour, where that decides what may be deleted or must be kept."""
+    proved = transferring.proved
+    if options.move:
+        sources = [
+            each._replace(store=await proved(each.store, context, source=True, below=each.selection.base))
+            for each in sources
+        ]
+    if options.no_clobber:
+        store = await proved(destination.store, context, below=as_directory(destination.target.key))
+        destination = destination._replace(store=store)
+    return sources, destination
+
+
 def _claims(options: Options, stack: ExitStack) -> Claims | None:
     """Return the table of taken destinations where two objects could have the same one."""
     if not (options.flatten or options.manifest or len(options.sources) > 1):
@@ -153,6 +173,7 @@ def _claims(options: Options, stack: ExitStack) -> Claims | None:
 
 
 def _jobs(
+    found: AsyncIterator[list[Found]],
     source: Source,
     destination: Destination,
     options: Options,
@@ -164,7 +185,6 @@ def _jobs(
     """Return pages of what is to be copied from one source."""
     from haulyard.stores.local import LocalStore
 
-    filters = Filter([Pattern(include, text) for include, text in options.filters])
     mapping = Mapping(source.selection, destination.target, flatten=options.flatten, alone=alone)
     rules = CopyRules(
         options.flatten,
@@ -173,18 +193,20 @@ def _jobs(
     )
     placement = Placement(source.store, source.selection, destination.store, mapping, rules)
     return map_jobs(
-        _found(source, options, filters),
+        found,
         placement,
         lambda refusal: account.refuse(source.store, destination.store, refusal, options.action),
         claims,
     )
 
 
-def _found(source: Source, options: Options, filters: Filter) -> AsyncIterator[list[Found]]:
+def _found(source: Source, options: Options, context: Context) -> AsyncIterator[list[Found]]:
+    filters = Filter([Pattern(include, text) for include, text in options.filters])
     if options.manifest:
         from haulyard.transfer.manifest import find_listed  # gzip, csv and json
 
-        return find_listed(source.store, source.selection, options.manifest, filters)
+        opener = context.connection(source=True).bucket
+        return find_listed(source.store, source.selection, options.manifest, filters, open_bucket=opener)
     return find(source.store, source.selection, filters, version_id=source.version_id)
 
 

@@ -90,7 +90,7 @@ async def run(options: Options, context: Context) -> int:
     filters = Filter([Pattern(include, text) for include, text in options.filters])
     for text in options.sources:
         source = open_source(text, context, options.reading)
-        pages = _items(_found(source, options, filters))
+        pages = _items(_found(source, options, filters, context))
         if options.dry_run:
             prefix = prefix_of(source.store)
             async for page in pages:
@@ -105,11 +105,12 @@ async def run(options: Options, context: Context) -> int:
     return account.exit_code()
 
 
-def _found(source: Source, options: Options, filters: Filter) -> AsyncIterator[list[Found]]:
+def _found(source: Source, options: Options, filters: Filter, context: Context) -> AsyncIterator[list[Found]]:
     if options.manifest:
         from haulyard.transfer.manifest import find_listed  # gzip, csv and json
 
-        return find_listed(source.store, source.selection, options.manifest, filters)
+        opener = context.connection(source=True).bucket
+        return find_listed(source.store, source.selection, options.manifest, filters, open_bucket=opener)
     if options.all_versions:
         return find_versions(source.store, source.selection, filters)
     return find(source.store, source.selection, filters, version_id=source.version_id)
