@@ -140,6 +140,7 @@ async def run(options: Options, context: Context) -> int:
             await account.move(
                 pages,
                 move,
+                (source.store, destination.store),
                 action=options.action,
                 no_clobber=options.no_clobber or options.update,
                 single=single,

@@ -120,7 +120,10 @@ async def run(options: Options, context: Context) -> int:
             ),
             context.emit,
         )
-        copied = await account.move(plan.jobs(), move, action="copy", no_clobber=options.rules.no_clobber)
+        ends = (source.store, destination.store)
+        copied = await account.move(
+            plan.jobs(), move, ends, action="copy", no_clobber=options.rules.no_clobber
+        )
         if options.rules.delete and not copied.interrupted:
             await _delete(plan, copied, destination.store, account, context)
     if not (account.total.done or account.total.failed):

@@ -89,6 +89,7 @@ class Account:
         self,
         pages: AsyncIterator[Sequence[Job]],
         move: Move,
+        ends: tuple[Store, Store],
         *,
         action: str,
         no_clobber: bool = False,
@@ -110,6 +111,7 @@ class Account:
                 no_clobber=no_clobber,
                 stopped=context.stop.is_requested,
                 action=action,
+                ends=(prefix_of(ends[0]), prefix_of(ends[1])),
             )
         self.add(summary)
         return summary

@@ -61,14 +61,15 @@ async def run(
     no_clobber: bool = False,
     stopped: Callable[[], bool] = lambda: False,
     action: str = "copy",
+    ends: tuple[str, str] = ("", ""),
 ) -> Summary:
     """Move all jobs of ``pages``, at most ``concurrency`` at a time, and return what became of them.
 
     An object that fails is reported by a TransferDone with its error, and the others go on. What would fail
     for all of them (wrong credentials, no such bucket) ends the run: that error is raised. Once ``stopped``
-    says True no further job is begun.
+    says True no further job is begun. ``ends`` are the prefixes (`prefix_of`) that make full names of keys.
     """
-    account = _Account(emit, no_clobber=no_clobber, action=action)
+    account = _Account(emit, ends, no_clobber=no_clobber, action=action)
     feed = _Feed(pages, stopped)
 
     async def work() -> None:
@@ -107,8 +108,11 @@ class _Feed:
 class _Account:
     """Counts outcomes, and decides which errors concern one object and which concern all."""
 
-    def __init__(self, emit: Callable[[TransferDone], None], *, no_clobber: bool, action: str) -> None:
+    def __init__(
+        self, emit: Callable[[TransferDone], None], ends: tuple[str, str], *, no_clobber: bool, action: str
+    ) -> None:
         self._emit = emit
+        self._from, self._to = ends
         self._no_clobber = no_clobber
         self._action = action
         self._started = time.monotonic()
@@ -137,10 +141,10 @@ class _Account:
         return Summary(self._done, self._skipped, self._failed, self._bytes, seconds, interrupted)
 
     def _failure(self, job: Job, error: HaulError) -> TransferDone:
-        item = job.item
+        source, destination, size = self._from + job.item.key, self._to + job.destination, job.item.size
         if self._no_clobber and isinstance(error, PreconditionFailed):
-            return TransferDone("skip", item.key, job.destination, item.size, reason="exists already")
-        return TransferDone(self._action, item.key, job.destination, item.size, error=error)
+            return TransferDone("skip", source, destination, size, reason="exists already")
+        return TransferDone(self._action, source, destination, size, error=error)
 
 
 def _concerns_all(error: HaulError) -> bool:
