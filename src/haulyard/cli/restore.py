@@ -106,7 +106,8 @@ async def run(options: Options, context: Context) -> int:
     for url, selection in zip(options.urls, options.selections, strict=True):
         store = context.bucket(url)
         pages = _jobs(_found(store, url, selection, options))
-        await account.move(pages, _restorer(store, options), action="restore", unit="objects")
+        restorer = _restorer(store, options)
+        await account.move(pages, restorer, (store, store), action="restore", unit="objects")
     return account.exit_code()
 
 
