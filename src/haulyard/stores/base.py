@@ -166,13 +166,14 @@ class Store(Protocol):
         ...
 
     async def delete(self, key: str, options: DeleteOptions = DELETE) -> DeleteOutcome:
-        """Remove one object or version; an absent key counts as removed."""
+        """Remove one object or version; an absent key counts as removed, whatever ``if_match`` says."""
         ...
 
     async def delete_many(self, items: Sequence[DeleteItem]) -> list[DeleteOutcome]:
         """Remove any number of keys, ``max_batch_delete`` a call; outcomes in the order of ``items``.
 
-        Errors of single keys are in their outcomes; only an error of a whole call is raised.
+        Errors of single keys are in their outcomes, those of a call that fails as a whole in the outcomes of
+        all its keys; raised is only what failed every key.
         """
         ...
 
