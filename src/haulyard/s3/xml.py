@@ -113,6 +113,11 @@ class Element:
             raise BadXml(f"<{self.tag}> with {text[:40]!r} as {tag}") from None
 
 
+#: Bytes; a longer document is not worth the memory.
+_MAX_REMEMBERED = 64 * 1024
+_recognised: tuple[bytes, Element] = (b"", Element("", {}))
+
+
 class _TreeBuilder:
     """Collects expat's events into a tree."""
 
@@ -154,6 +159,9 @@ def parse(document: bytes, *roots: str) -> Element:
         BadXml: not well-formed, larger than `MAX_BYTES`, deeper than `MAX_DEPTH`, with a DOCTYPE, or
             with another root.
     """
+    # What `is_document` has just accepted is read next: of 5,000 copies, a tenth of the CPU.
+    if document is _recognised[0] and _recognised[1].tag in roots:
+        return _recognised[1]
     if len(document) > MAX_BYTES:
         raise BadXml(f"a document of {len(document)} bytes, more than {MAX_BYTES}")
     builder = _TreeBuilder()
@@ -180,10 +188,13 @@ def parse(document: bytes, *roots: str) -> Element:
 
 def is_document(body: bytes, *roots: str) -> bool:
     """Return whether the body is a whole document with one of those roots."""
+    global _recognised  # noqa: PLW0603 -- one remembered document; see `parse`
     try:
-        parse(body, *roots)
+        root = parse(body, *roots)
     except BadXml:
         return False
+    if len(body) <= _MAX_REMEMBERED:
+        _recognised = (body, root)
     return True
 
 
