@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from haulyard.checksums import checksum_of, compute, hasher
-from haulyard.errors import ConfigError, S3Error, S3GenericError, S3IntegrityError
+from haulyard.errors import ConfigError, S3Error
 from haulyard.models import (
     ByteRange,
     CopyOptions,
@@ -26,11 +26,11 @@ from haulyard.models import (
 )
 from haulyard.models.body import BUFFERS, body_size
 from haulyard.s3 import acl, attributes, batch, buckets, listing, multipart, objects, tagging
+from haulyard.s3.answers import empty_range, parsed, span_of
 from haulyard.s3.checksums import checksum_headers
 from haulyard.s3.headers import account_headers, has_customer_key
 from haulyard.s3.presign import presign, presign_post
-from haulyard.s3.reading import NoBody, Resumption, S3Reader, stated_range, verifiable
-from haulyard.s3.xml import BadXml
+from haulyard.s3.reading import NoBody, Resumption, S3Reader, verifiable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -57,10 +57,6 @@ if TYPE_CHECKING:
     from haulyard.s3.listing import ListParse
     from haulyard.s3.presign import PostPolicy
     from haulyard.s3.request import Request, Response, Send
-
-Parsed = TypeVar("Parsed")
-
-_HTTP_OK = 200
 
 
 class Addressing(Protocol):
@@ -115,7 +111,7 @@ class S3Client:
         """Open an object, a version, a range or a part of it for reading."""
         asked = options.range
         if asked is not None and asked.end is not None and asked.end <= asked.start:
-            raise _empty_range(bucket, key, asked)
+            raise empty_range(bucket, key, asked)
         request = objects.get_object(bucket, key, options)
         if not self._validate:
             request.headers.pop("x-amz-checksum-mode", None)
@@ -127,7 +123,7 @@ class S3Client:
             return await self._open_nothing(bucket, key, options, error)
         try:
             head = objects.parse_head(key, response.status, response.headers)
-            span = _span(head, options, response)
+            span = span_of(head, options, response)
         except BaseException:
             await response.close()
             raise
@@ -158,13 +154,13 @@ class S3Client:
         """Delete at most 1,000 keys; each has its own outcome, in the order of ``items``."""
         request = batch.delete_objects(bucket, items)
         response = await self._call(request)
-        return _parse(request, response, lambda body: batch.parse_delete_objects(request, body, items))
+        return parsed(request, response, lambda body: batch.parse_delete_objects(request, body, items))
 
     async def copy_object(self, bucket: str, key: str, source: CopySource, options: CopyOptions) -> PutResult:
         """Copy an object of at most 5 GiB inside the store."""
         request = objects.copy_object(bucket, key, source, options)
         response = await self._call(request)
-        return _parse(request, response, lambda body: objects.parse_copy(body, response.headers))
+        return parsed(request, response, lambda body: objects.parse_copy(body, response.headers))
 
     async def restore_object(self, bucket: str, key: str, options: RestoreOptions) -> bool:
         """Ask for an archived object; False where it was restored already."""
@@ -176,17 +172,17 @@ class S3Client:
         request = attributes.get_object_attributes(bucket, key, options)
         response = await self._call(request)
         read = partial(attributes.parse_attributes, response.headers)
-        found = _parse(request, response, read)
-        while marker := _parse(request, response, attributes.attributes_part_marker):
+        found = parsed(request, response, read)
+        while marker := parsed(request, response, attributes.attributes_part_marker):
             request = attributes.get_object_attributes(bucket, key, options, part_marker=marker)
             response = await self._call(request)
-            found = found._replace(parts=found.parts + _parse(request, response, read).parts)
+            found = found._replace(parts=found.parts + parsed(request, response, read).parts)
         return found
 
     async def get_object_tagging(self, bucket: str, key: str, version_id: str = "") -> dict[str, str]:
         """Return the tags of an object."""
         request = tagging.get_object_tagging(bucket, key, version_id)
-        return _parse(request, await self._call(request), tagging.parse_tagging)
+        return parsed(request, await self._call(request), tagging.parse_tagging)
 
     async def put_object_tagging(
         self, bucket: str, key: str, tags: Mapping[str, str], version_id: str = ""
@@ -201,7 +197,7 @@ class S3Client:
     async def get_object_acl(self, bucket: str, key: str, version_id: str = "") -> ObjectAcl:
         """Return owner and grants of an object."""
         request = acl.get_object_acl(bucket, key, version_id)
-        return _parse(request, await self._call(request), acl.parse_acl)
+        return parsed(request, await self._call(request), acl.parse_acl)
 
     async def put_object_acl(
         self, bucket: str, key: str, access: ObjectAcl | str, version_id: str = ""
@@ -216,7 +212,7 @@ class S3Client:
         if not options.checksum_algorithm:
             options = replace(options, checksum_algorithm=self._algorithm)
         request = multipart.create_multipart_upload(bucket, key, options)
-        return _parse(request, await self._call(request), multipart.parse_create_multipart_upload)
+        return parsed(request, await self._call(request), multipart.parse_create_multipart_upload)
 
     async def upload_part(
         self, bucket: str, key: str, upload_id: str, number: int, body: Body, options: PartOptions
@@ -241,7 +237,7 @@ class S3Client:
         """Write one part from a range of an object of the store; the range has an end."""
         request = multipart.upload_part_copy(bucket, key, upload_id, number, source, source_range, options)
         size = (source_range.end or 0) - source_range.start
-        return _parse(
+        return parsed(
             request,
             await self._call(request),
             lambda body: multipart.parse_upload_part_copy(number, body, size),
@@ -255,7 +251,7 @@ class S3Client:
         size = sum(part.size for part in parts) if all(part.size for part in parts) else None
         request = multipart.complete_multipart_upload(bucket, key, upload_id, parts, options, size=size)
         response = await self._call(request)
-        return _parse(
+        return parsed(
             request,
             response,
             lambda body: multipart.parse_complete_multipart_upload(body, response.headers),
@@ -270,7 +266,7 @@ class S3Client:
     ) -> ListParse[list[PartInfo], str]:
         """Return a page of the parts that were written."""
         request = multipart.list_parts(bucket, key, upload_id, token=token)
-        return _parse(request, await self._call(request), multipart.parse_list_parts)
+        return parsed(request, await self._call(request), multipart.parse_list_parts)
 
     # Listings
 
@@ -279,28 +275,28 @@ class S3Client:
     ) -> ListParse[ListPage, str]:
         """Return a page of objects."""
         request = listing.list_objects_v2(bucket, prefix, options, token=token)
-        return _parse(request, await self._call(request), listing.parse_list_objects_v2)
+        return parsed(request, await self._call(request), listing.parse_list_objects_v2)
 
     async def list_object_versions(
         self, bucket: str, prefix: str, options: ListOptions, token: tuple[str, str] = ("", "")
     ) -> ListParse[VersionPage, tuple[str, str]]:
         """Return a page of versions and delete markers."""
         request = listing.list_object_versions(bucket, prefix, options, token=token)
-        return _parse(request, await self._call(request), listing.parse_list_object_versions)
+        return parsed(request, await self._call(request), listing.parse_list_object_versions)
 
     async def list_multipart_uploads(
         self, bucket: str, prefix: str = "", token: tuple[str, str] = ("", "")
     ) -> ListParse[list[UploadInfo], tuple[str, str]]:
         """Return a page of the uploads under way."""
         request = listing.list_multipart_uploads(bucket, prefix, token=token)
-        return _parse(request, await self._call(request), listing.parse_list_multipart_uploads)
+        return parsed(request, await self._call(request), listing.parse_list_multipart_uploads)
 
     async def list_buckets(
         self, prefix: str = "", region: str = "", token: str = ""
     ) -> ListParse[list[BucketInfo], str]:
         """Return a page of the caller's buckets; most stores give all of them in one."""
         request = listing.list_buckets(prefix=prefix, region=region, token=token)
-        return _parse(request, await self._call(request), listing.parse_list_buckets)
+        return parsed(request, await self._call(request), listing.parse_list_buckets)
 
     # Buckets
 
@@ -385,52 +381,3 @@ async def content_checksum(body: Body, algorithm: str) -> Checksum:
     async for chunk in body.open():
         state.update(chunk)
     return checksum_of(algorithm, state.digest())
-
-
-def _parse(request: Request, response: Response, parse: Callable[[bytes], Parsed]) -> Parsed:
-    try:
-        return parse(response.body)
-    except BadXml as bad:
-        raise S3GenericError(
-            f"{request.operation} s3://{request.bucket}/{request.key}: the answer {bad}",
-            operation=request.operation,
-            bucket=request.bucket,
-            key=request.key,
-            code="MalformedAnswer",
-            status=response.status,
-            request_id=response.headers.get("x-amz-request-id", ""),
-            attempts=response.attempts,
-            hint="The store, or a proxy before it, does not speak S3 here.",
-        ) from bad
-
-
-def _span(head: ObjectHead, options: GetOptions, response: Response) -> ByteRange:
-    """Return which bytes are coming; S3IntegrityError where they are not those that were asked for."""
-    if options.range is not None:
-        if response.status == _HTTP_OK and head.size == 0 and options.range.start <= 0:
-            # RFC 9110, section 14.2: a range that cannot be satisfied may be ignored.
-            return ByteRange(0, 0)
-        start, end, _ = objects.check_range(options.range, response.status, response.headers)
-        return ByteRange(start, end)
-    stated = stated_range(response)
-    if options.part_number and stated is not None:
-        return stated
-    if stated is not None:
-        raise S3IntegrityError(
-            f"{head.key} was asked for whole and a range of it came",
-            operation="GetObject",
-            key=head.key,
-            status=response.status,
-            hint="The store, or a proxy before it, does not serve ranges correctly.",
-        )
-    return ByteRange(0, head.size)
-
-
-def _empty_range(bucket: str, key: str, asked: ByteRange) -> S3GenericError:
-    return S3GenericError(
-        f"GetObject s3://{bucket}/{key}: the range from {asked.start} to {asked.end} is empty",
-        operation="GetObject",
-        bucket=bucket,
-        key=key,
-        code="InvalidRange",
-    )

@@ -240,15 +240,6 @@ def verifiable(head: ObjectHead) -> Checksum | None:
     return None
 
 
-def stated_range(response: Response) -> ByteRange | None:
-    """Return the range that the answer says it holds; None if it says none that can be read."""
-    unit, _, span = response.headers.get("content-range", "").partition(" ")
-    start, _, last = span.partition("/")[0].partition("-")
-    if unit == "bytes" and start.isdecimal() and last.isdecimal():
-        return ByteRange(int(start), int(last) + 1)
-    return None
-
-
 def _same_object(head: ObjectHead, options: GetOptions, rest: ByteRange) -> GetOptions:
     return GetOptions(
         range=rest,
