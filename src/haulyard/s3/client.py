@@ -29,7 +29,6 @@ from haulyard.s3 import acl, attributes, batch, buckets, listing, multipart, obj
 from haulyard.s3.answers import empty_range, parsed, span_of
 from haulyard.s3.checksums import checksum_headers
 from haulyard.s3.headers import account_headers, has_customer_key
-from haulyard.s3.presign import presign, presign_post
 from haulyard.s3.reading import NoBody, Resumption, S3Reader, verifiable
 
 if TYPE_CHECKING:
@@ -318,6 +317,9 @@ class S3Client:
 
     async def presign(self, request: Request, expires: int) -> PresignedUrl:
         """Return a URL that makes ``request``, for ``expires`` seconds (at most 7 days)."""
+        # Start-up: few runs presign.
+        from haulyard.s3.presign import presign
+
         self._protect_customer_key(request)
         address = self._signer.address(request.bucket)
         credentials = await self._signing_credentials()
@@ -325,6 +327,8 @@ class S3Client:
 
     async def presign_post(self, bucket: str, policy: PostPolicy, expires: int) -> PresignedPost:
         """Return a form that uploads into ``bucket`` as ``policy`` allows, for ``expires`` seconds."""
+        from haulyard.s3.presign import presign_post  # see `presign`
+
         address = self._signer.address(bucket)
         credentials = await self._signing_credentials()
         now = self._signer.now()
