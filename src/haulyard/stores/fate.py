@@ -129,13 +129,13 @@ def result_of(head: ObjectHead) -> PutResult:
     return PutResult(head.etag, head.version_id, head.checksums, head.last_modified)
 
 
-def _assembled_etag(parts: Sequence[PartInfo]) -> str:
+def _assembled_etag(parts: Sequence[PartInfo]) -> str | None:
     """Return the ETag that S3 makes of those of the parts: the MD5 of their MD5s, and their number.
 
-    Where they are no MD5s, what comes out is no object's ETag.
+    None where they are no MD5s.
     """
     try:
         digests = b"".join(bytes.fromhex(part.etag.strip('"')) for part in parts)
     except ValueError:
-        return ""
+        return None
     return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
