@@ -48,6 +48,7 @@ _CUSTOMER_KEY = "x-amz-server-side-encryption-customer-"
 _COPY_SOURCE_KEY = "x-amz-copy-source-server-side-encryption-customer-"
 _GRANTS = frozenset({"full-control", "read", "read-acp", "write-acp"})
 _TOKEN = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_PLAIN = re.compile("[A-Za-z0-9._~-]*")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
@@ -76,6 +77,8 @@ def checked(name: str, value: str, *, what: str = "") -> str:
 
 def percent_encode(text: str, keep: str = "") -> str:
     """Return the text in UTF-8 with all bytes as ``%XX`` but unreserved characters and ``keep`` (ASCII)."""
+    if _PLAIN.fullmatch(text.replace(keep, "") if keep else text):
+        return text
     kept = _UNRESERVED.union(keep.encode())
     return "".join([chr(byte) if byte in kept else f"%{byte:02X}" for byte in text.encode()])
 
