@@ -167,7 +167,7 @@ class Copier:
         options = GetOptions(
             range=part_range,
             if_match=head.etag,
-            version_id=version_id or head.version_id,
+            version_id=version_id,
             encryption=self._options.source_encryption,
             want_checksum=False,
         )

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from haulyard.transfer.items import Item, Job
     from haulyard.transfer.options import TransferOptions
 
+#: Bytes up to which an object is held whole before it is written: with 32 under way, 32 MiB.
+_SMALL = 1024 * 1024
+
 
 class Downloader:
     """Moves objects of a store below a local root; call it with one job at a time or with many at once."""
@@ -75,15 +78,27 @@ class Downloader:
 
     async def _in_one(self, reader: ObjectReader, target: str) -> str:
         """Read an object of at most one part, whose checksum the reader verifies as it goes."""
-        data = await reader.read()
+        head = reader.head
+        data = await reader.read() if head.size <= _SMALL else None
         part = self._tree.create(target)
         try:
-            _write(part.fd, data, 0)
-        except OSError as error:
+            if data is None:
+                await self._stream(reader, part)
+            else:
+                _write(part.fd, data, 0)
+        except BaseException as error:
             part.discard()
-            raise self._tree.translated(error, "put", target) from error
-        part.commit(_mtime_ns(reader.head), exclusive=self._options.no_clobber)
-        return "checksum" if reader.head.checksums else "size only"
+            if isinstance(error, OSError):
+                raise self._tree.translated(error, "put", target) from error
+            raise
+        part.commit(_mtime_ns(head), exclusive=self._options.no_clobber)
+        return "checksum" if head.checksums else "size only"
+
+    async def _stream(self, reader: ObjectReader, part: PartFile) -> None:
+        at = 0
+        async for chunk in reader.chunks():
+            _write(part.fd, chunk, at)
+            at += len(chunk)
 
     async def _in_ranges(self, item: Item, target: str) -> tuple[ObjectHead, str]:
         """Fetch a large object in ranges; an object that is replaced meanwhile is fetched anew once."""
@@ -163,7 +178,7 @@ class _RangedDownload:
         options = GetOptions(
             range=part_range,
             if_match=head.etag,
-            version_id=self._item.version_id or head.version_id,
+            version_id=self._item.version_id,
             encryption=self._options.source_encryption,
             want_checksum=False,
         )
