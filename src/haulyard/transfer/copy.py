@@ -190,7 +190,7 @@ class Copier:
             )
         tags_kept = self._source.capabilities.tags and self._destination.capabilities.tags
         if head.tag_count and tags_kept and not self._options.replace_tags:
-            tags = await self._source.get_tags(head.key, version_id or head.version_id)
+            tags = await self._source.get_tags(head.key, version_id)
             put = replace(put, tags={**tags, **put.tags})
         return put
 

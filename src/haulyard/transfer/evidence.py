@@ -49,7 +49,7 @@ class ContentComparer:
         if verdict is not None:
             return verdict
         algorithm = _algorithm((*known_of_one, *known_of_other))
-        computed = await self._source.checksum(one, known_of_one, algorithm)
+        computed = await self._source.checksum(one, known_of_one, algorithm, source.version_id)
         return computed == await self._destination.checksum(other, known_of_other, algorithm)
 
 
@@ -63,13 +63,15 @@ class _Witness:
     async def head(self, key: str, version_id: str = "") -> ObjectHead:
         return await self._store.head(key, GetOptions(version_id=version_id, encryption=self._encryption))
 
-    async def checksum(self, head: ObjectHead, known: tuple[Checksum, ...], algorithm: str) -> Checksum:
+    async def checksum(
+        self, head: ObjectHead, known: tuple[Checksum, ...], algorithm: str, version_id: str = ""
+    ) -> Checksum:
         """Return the checksum that is known, or that of the bytes."""
         for each in known:
             if each.algorithm == algorithm and each.kind == "FULL_OBJECT":
                 return each
         state = hasher(algorithm)
-        options = GetOptions(if_match=head.etag, version_id=head.version_id, encryption=self._encryption)
+        options = GetOptions(if_match=head.etag, version_id=version_id, encryption=self._encryption)
         async with await self._store.get(head.key, options) as reader:
             async for chunk in reader.chunks():
                 state.update(chunk)

@@ -18,8 +18,8 @@ from haulyard.checksums import checksum_of, combine, composite, hasher, supports
 from haulyard.errors import StoreError
 from haulyard.events import BytesMoved
 from haulyard.models import ByteRange, PartOptions
+from haulyard.stores.fate import TOKEN
 from haulyard.transfer.files import SourceFile
-from haulyard.transfer.multipart import TOKEN
 from haulyard.transfer.parts import DEFAULT_PART_SIZE, MIB, check_part_size
 from haulyard.transfer.workers import first_error
 
