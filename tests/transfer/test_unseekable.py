@@ -11,7 +11,7 @@ from haulyard.checksums import compute
 from haulyard.errors import ConfigError, HaulError, PreconditionFailed, StoreError
 from haulyard.events import BytesMoved, Event, ignore
 from haulyard.models import PartInfo, PartOptions, PutOptions
-from haulyard.models.body import Body, BodySource
+from haulyard.models.body import BUFFERS, Body
 from haulyard.stores.base import PART
 from haulyard.stores.memory import MemoryStore
 from haulyard.transfer import unseekable
@@ -47,7 +47,7 @@ class Watched(MemoryStore):
             part = await super().put_part(key, upload_id, number, body, options)
         finally:
             self.under_way -= 1
-        self.parts.append((number, part.size, isinstance(body, BodySource)))
+        self.parts.append((number, part.size, not isinstance(body, BUFFERS)))
         return part
 
     async def uploads(self) -> int:
