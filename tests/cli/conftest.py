@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import pytest
 import uvloop
 
+from haulyard.cli import commands
 from haulyard.cli.dispatch import Process, dispatch
 from haulyard.errors import S3NotFound
 from haulyard.models import PutOptions
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
     from pathlib import Path
 
+    from haulyard.cli.context import Context
     from haulyard.config import Settings
     from haulyard.events import Emit
     from haulyard.stores.assemble import Connection
@@ -74,6 +76,8 @@ class Box:
     stores: dict[str, MemoryStore] = field(default_factory=dict)
     connections: list[FakeConnection] = field(default_factory=list)
     client: Any = None
+    real: bool = False
+    """Whether commands get real connections instead of stores in memory."""
 
     def bucket(
         self, objects: Mapping[str, bytes], name: str = "b", *, versioned: bool = False
@@ -92,7 +96,7 @@ class Box:
 
     def __call__(self, *words: str) -> Result:
         out, err = io.BytesIO(), io.BytesIO()
-        process = Process(self.environ, str(self.cwd), out, err, self._connect)
+        process = Process(self.environ, str(self.cwd), out, err, None if self.real else self._connect)
         code = dispatch(words, process)
         return Result(code, out.getvalue(), err.getvalue().decode())
 
@@ -108,3 +112,34 @@ def haul(tmp_path: Path) -> Box:
     nowhere = str(tmp_path / "nowhere")
     environ = {"HOME": str(tmp_path), "AWS_CONFIG_FILE": nowhere, "AWS_SHARED_CREDENTIALS_FILE": nowhere}
     return Box(tmp_path, environ)
+
+
+class Probe:
+    """A command that does what a test says."""
+
+    EXAMPLES = ("haul probe", "haul probe again")
+
+    def __init__(self) -> None:
+        self.seen: Any = None
+        self.does: Any = lambda _: 0
+
+    def configure(self, parser: Any) -> None:
+        from haulyard.cli import flags
+
+        parser.add_argument("words", nargs="*")
+        parser.add_argument("-q", "--quick", action="store_true")
+        flags.add(parser, flags.FILTERS, flags.CONNECTION, flags.OUTPUT)
+
+    def read(self, arguments: Any) -> Any:
+        return arguments
+
+    def run(self, options: Any, context: Context) -> Any:
+        self.seen = options
+        return self.does(context)
+
+
+@pytest.fixture
+def probe(monkeypatch: pytest.MonkeyPatch) -> Probe:
+    found = Probe()
+    monkeypatch.setattr(commands, "load", lambda _: found)
+    return found

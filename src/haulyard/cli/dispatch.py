@@ -46,7 +46,7 @@ def dispatch(words: Sequence[str], process: Process) -> int:
     except BaseException as error:  # noqa: BLE001 -- the one place where every error ends
         from haulyard.cli.faults import report
 
-        return report(error, output, trace="debug" in (*words, process.environ.get("HAUL_LOG_LEVEL")))
+        return report(error, output)
     return code
 
 
@@ -74,7 +74,7 @@ def _dispatch(words: Sequence[str], process: Process, output: Output) -> int:
         return resolve({**given, **further}, process.environ, process.cwd, profile_values)
 
     settings = resolve_with({})
-    output.as_json = settings.json
+    output.as_json, output.trace = settings.json, settings.log_level == "debug"
     options = module.read(arguments)
     for warning in settings.warnings:
         output.warn(warning)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from haulyard.cli.output import Output
 
 
-def report(error: BaseException, output: Output, *, trace: bool = False) -> int:
+def report(error: BaseException, output: Output) -> int:
     """Say what stopped the command and return its exit code."""
     cause = pick(error)
     code = exits.exit_code(cause)
@@ -22,7 +22,7 @@ def report(error: BaseException, output: Output, *, trace: bool = False) -> int:
         return code
     try:
         output.writer.flush()
-        if trace:
+        if output.trace:
             import traceback
 
             for line in traceback.format_exception(error):

@@ -42,6 +42,8 @@ class Output:
         self.writer = writer
         self.as_json = as_json
         self.verb = verb
+        self.trace = False
+        """Whether an error that ends the command shows its stack."""
         self._where = where
 
     def at(self, where: str, verb: str) -> Output:

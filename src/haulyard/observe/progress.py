@@ -67,25 +67,26 @@ class Progress:
             self._bar = None
 
     def _draw(self) -> None:
-        if self._bar is None:
-            if self._clock() < self._visible_at:
-                return
-            self._bar = self._open()
-        bar = self._bar
+        if self._bar is None and self._clock() < self._visible_at:
+            return
         done, expected = (
             (self._bytes, self._expected_bytes) if self._by_bytes else (self._objects, self._expected_objects)
         )
-        bar.total = max(expected, done) or None
+        # A store may hold more by now than its listing said.
+        total = max(expected, done) if expected else None
+        if self._bar is None:
+            self._bar = self._open(done, total)
+        self._bar.total = total
         if self._by_bytes:
-            bar.set_postfix_str(self._counts(), refresh=False)
-        bar.update(done - bar.n)
+            self._bar.set_postfix_str(self._counts(), refresh=False)
+        self._bar.update(done - self._bar.n)
 
     def _counts(self) -> str:
         total = f"/{self._expected_objects}" if self._expected_objects else ""
         failed = f", {self._failed} failed" if self._failed else ""
         return f"{self._objects}{total} objects{failed}"
 
-    def _open(self) -> Any:  # noqa: ANN401 -- tqdm has no types
+    def _open(self, done: int, total: int | None) -> Any:  # noqa: ANN401 -- tqdm has no types
         from tqdm import tqdm
 
         # Its thread that watches stalled bars would outlive the bar.
@@ -93,7 +94,13 @@ class Progress:
         scale: dict[str, object] = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
         look = scale if self._by_bytes else {"unit": " objects"}
         return tqdm(
-            file=_Text(self._stream), leave=False, dynamic_ncols=True, mininterval=0.1, total=0, **look
+            file=_Text(self._stream),
+            leave=False,
+            dynamic_ncols=True,
+            mininterval=0.1,
+            initial=done,
+            total=total,
+            **look,
         )
 
 

@@ -1,0 +1,42 @@
+"""`haul config`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from haulyard.cli.config import mask
+from haulyard.config import SETTINGS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Box
+
+
+def test_every_setting_is_shown_with_its_origin(haul: Box, tmp_path: Path) -> None:
+    (tmp_path / "haul.toml").write_text("retries = 7")
+    haul.environ["AWS_REGION"] = "eu-west-1"
+    events = {event["name"]: event for event in haul("config", "--json", "--concurrency", "8").events}
+    assert list(events) == list(SETTINGS)
+    shown = {name: (event["value"], event["origin"]) for name, event in events.items()}
+    assert shown["concurrency"] == (8, "--concurrency")
+    assert shown["region"] == ("eu-west-1", "AWS_REGION")
+    assert shown["retries"] == (7, "haul.toml")
+    assert shown["bwlimit"] == (0, "default")
+    assert events["region"]["variable"] == "HAUL_REGION"
+
+
+def test_secrets_are_masked(haul: Box, tmp_path: Path) -> None:
+    haul.environ["AWS_ACCESS_KEY_ID"] = "AKIAVISIBLE"
+    (tmp_path / ".env").write_text("AWS_SECRET_ACCESS_KEY=abcdefghijklmnopqrst\nAWS_SESSION_TOKEN=short")
+    result = haul("config")
+    assert "AKIAVISIBLE" in result.out
+    assert "****qrst" in result.out
+    assert "abcdef" not in result.out
+    assert "short" not in result.out
+    assert "AWS_SECRET_ACCESS_KEY" in result.out
+
+
+def test_short_secrets_show_nothing() -> None:
+    assert mask("short") == "****"
+    assert mask("x" * 12 + "last") == "****last"

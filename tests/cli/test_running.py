@@ -1,0 +1,127 @@
+"""Signals: once to stop taking work, twice to stop now."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from haulyard.cli.detached import detached
+from haulyard.cli.stop import Stop
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Box, Probe
+
+    from haulyard.cli.context import Context
+
+
+def interrupt(number: int = signal.SIGINT) -> None:
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_does_not_look_is_cancelled_by_the_first(
+    haul: Box, probe: Probe, number: signal.Signals
+) -> None:
+    async def work(context: Context) -> int:
+        context.connection()
+        interrupt(number)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    probe.does = work
+    result = haul("probe")
+    assert (result.code, result.err) == (130, "interrupted\n")
+    assert haul.connections[0].closed == 1
+
+
+def test_a_command_that_looks_finishes_what_is_in_flight(haul: Box, probe: Probe) -> None:
+    async def work(context: Context) -> int:
+        with context.stop.attended():
+            assert not context.stop.is_requested()
+            interrupt()
+            await context.stop.wait()
+            await context.stop.wait()
+            context.output.lines(["in flight, finished"])
+            return 130
+
+    probe.does = work
+    result = haul("probe")
+    assert (result.code, result.out) == (130, "in flight, finished\n")
+    assert result.err.startswith("stopping: what is in flight is finished or parked")
+
+
+def test_the_second_signal_cancels(haul: Box, probe: Probe) -> None:
+    parked: list[bool] = []
+
+    async def work(context: Context) -> int:
+        with context.stop.attended():
+            interrupt()
+            await context.stop.wait()
+            interrupt()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                parked.append(True)
+        raise AssertionError
+
+    probe.does = work
+    assert haul("probe").code == 130
+    assert parked == [True]
+
+
+def test_the_third_ends_the_process(haul: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+
+    class Task:
+        def cancel(self) -> None:
+            return
+
+    class Deaf:
+        def note(self, text: str) -> None:
+            return
+
+    stop = Stop()
+    task: Any = Task()
+    output: Any = Deaf()
+    for _ in range(3):
+        stop.on_signal(task, output)
+    assert ended == [130]
+
+
+def test_cancelled_by_nobody_is_an_error_of_its_own(haul: Box, probe: Probe) -> None:
+    async def work(_: Context) -> int:
+        raise asyncio.CancelledError
+
+    probe.does = work
+    assert haul("probe").code == 1
+
+
+def test_a_thread_that_never_returns_is_left_behind(haul: Box, probe: Probe) -> None:
+    reading, writing = os.pipe()
+
+    async def work(_: Context) -> int:
+        task = asyncio.create_task(detached(lambda: os.read(reading, 1)))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return 0
+
+    probe.does = work
+    assert haul("probe").code == 0
+    # Now it returns, and the loop is gone.
+    os.write(writing, b"x")
+    os.close(writing)
+
+
+def test_what_a_thread_raises_is_raised() -> None:
+    async def work() -> None:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            await detached(lambda: os.read(987, 1))
+
+    asyncio.run(work())
