@@ -18,9 +18,6 @@ def _open(bench: Bench) -> Iterator[Contest]:
     source = bench.scratch / "source"
     inputs.small_files(source, bench.scale.files, bench.scale.file_size)
 
-    def script(library: str, trial: str) -> list[str]:
-        return tools.peer(library, "remove", stored.BUCKET, f"{trial}/")
-
     with seaweedfs(bench.scratch) as endpoint:
         environ = tools.environment(endpoint, bench.scratch)
         stored.make_bucket(environ)
@@ -28,8 +25,7 @@ def _open(bench: Bench) -> Iterator[Contest]:
             (
                 Contestant("haul", lambda trial: tools.haul("rm", "--recursive", stored.url(trial))),
                 Contestant("s5cmd", lambda trial: tools.s5cmd("rm", f"{stored.url(trial)}*")),
-                Contestant("obstore", lambda trial: script("obstore", trial)),
-                Contestant("boto3", lambda trial: script("boto3", trial)),
+                Contestant("boto3", lambda trial: tools.peer("boto3", "remove", stored.BUCKET, f"{trial}/")),
             ),
             environ,
             verify=lambda trial, _output, _first: stored.require(environ, trial, 0, 0),

@@ -27,7 +27,6 @@ def _open(bench: Bench) -> Iterator[Contest]:
                 Contestant("rclone", lambda trial: tools.rclone("copy", str(source), stored.remote(trial))),
                 Contestant("obstore", lambda trial: _script("obstore", source, trial)),
                 Contestant("boto3", lambda trial: _script("boto3", source, trial), warmed=False),
-                Contestant("aiobotocore", lambda trial: _script("aiobotocore", source, trial), warmed=False),
             ),
             environ,
             verify=lambda trial, _output, _first: stored.require(

@@ -28,8 +28,11 @@ def _open(bench: Bench) -> Iterator[Contest]:
             (
                 Contestant("haul, fewer keys", lambda _trial: _haul("fewer")),
                 Contestant("haul, more keys", lambda _trial: _haul("more")),
-                Contestant("s5cmd, fewer keys", lambda _trial: _s5cmd("fewer")),
-                Contestant("s5cmd, more keys", lambda _trial: _s5cmd("more")),
+                # With more keys it takes minutes, and grows.
+                Contestant(
+                    "s5cmd, fewer keys",
+                    lambda _trial: tools.s5cmd("--dry-run", "sync", "s3://fewer-here/*", "s3://fewer-there/"),
+                ),
             ),
             tools.environment(endpoint, bench.scratch),
             verify=_nothing_copied,
@@ -37,17 +40,13 @@ def _open(bench: Bench) -> Iterator[Contest]:
 
 
 def _haul(pages: str) -> list[str]:
-    return tools.haul("sync", f"s3://{pages}-here/", f"s3://{pages}-there/")
-
-
-def _s5cmd(pages: str) -> list[str]:
-    return tools.s5cmd("sync", f"s3://{pages}-here/*", f"s3://{pages}-there/")
+    # Before it writes, haul proves what the destination can do, and nginx can do nothing.
+    return tools.haul("sync", "--dry-run", f"s3://{pages}-here/", f"s3://{pages}-there/")
 
 
 def _nothing_copied(_trial: str, output: Path, _first: bool) -> None:  # noqa: FBT001 -- the shape of Contest.verify
-    # nginx takes no writes: a copy fails, and with it the command.
     if b"s3://" in output.read_bytes():
-        raise WorkNotDoneError("something was copied although both sides are the same")
+        raise WorkNotDoneError("something would be copied although both sides are the same")
 
 
 ROW = Comparison(

@@ -1,6 +1,6 @@
 """aiobotocore as its users write it: one client, 32 requests at a time."""
 
-# ruff: noqa: ANN401, ASYNC230, ASYNC240 -- untyped; small files are read where they are sent
+# ruff: noqa: ANN401, ASYNC230 -- untyped; small files are read where they are sent
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 IN_FLIGHT = 32
 
@@ -43,18 +43,6 @@ async def keys_under(s3: Any, bucket: str, prefix: str) -> AsyncIterator[str]:
             yield entry["Key"]
 
 
-async def up(source: str, bucket: str, prefix: str) -> None:
-    """Upload a directory."""
-    async with client() as s3:
-
-        async def send(path: str) -> None:
-            with open(path, "rb") as body:
-                await s3.put_object(Bucket=bucket, Key=prefix + os.path.relpath(path, source), Body=body)
-
-        paths = (os.path.join(parent, name) for parent, _, names in os.walk(source) for name in names)
-        await each(send, paths)
-
-
 async def down(bucket: str, prefix: str, target: str) -> None:
     """Download a prefix."""
     async with client() as s3:
@@ -69,15 +57,6 @@ async def down(bucket: str, prefix: str, target: str) -> None:
         await each(fetch, [key async for key in keys_under(s3, bucket, prefix)])
 
 
-async def ls(bucket: str, prefix: str) -> None:
-    """Print the keys under a prefix."""
-    async with client() as s3:
-        async for key in keys_under(s3, bucket, prefix):
-            print(key)
-
-
 if __name__ == "__main__":
-    verbs: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
-        verb.__name__: verb for verb in (up, down, ls)
-    }
+    verbs = {"down": down}
     asyncio.run(verbs[sys.argv[1]](*sys.argv[2:]))

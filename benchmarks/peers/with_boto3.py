@@ -65,17 +65,6 @@ def down(bucket: str, prefix: str, target: str) -> None:
     each(fetch, keys_under(s3, bucket, prefix))
 
 
-def named(bucket: str, keys_file: str, target: str) -> None:
-    """Download the keys of a file, one a line, into one directory."""
-    s3 = client()
-
-    def fetch(key: str) -> None:
-        s3.download_file(bucket, key, os.path.join(target, os.path.basename(key)), Config=ALONE)
-
-    with open(keys_file, encoding="utf-8") as lines:
-        each(fetch, lines.read().split())
-
-
 def put(path: str, bucket: str, key: str) -> None:
     """Upload one large file."""
     client().upload_file(path, bucket, key, Config=IN_PARTS)
@@ -84,17 +73,6 @@ def put(path: str, bucket: str, key: str) -> None:
 def get(bucket: str, key: str, path: str) -> None:
     """Download one large object."""
     client().download_file(bucket, key, path, Config=IN_PARTS)
-
-
-def copy(bucket: str, prefix: str, target_prefix: str) -> None:
-    """Copy a prefix inside its bucket."""
-    s3 = client()
-
-    def one(key: str) -> None:
-        source = {"Bucket": bucket, "Key": key}
-        s3.copy_object(CopySource=source, Bucket=bucket, Key=target_prefix + key.removeprefix(prefix))
-
-    each(one, keys_under(s3, bucket, prefix))
 
 
 def remove(bucket: str, prefix: str) -> None:
@@ -109,7 +87,5 @@ def ls(bucket: str, prefix: str) -> None:
 
 
 if __name__ == "__main__":
-    verbs: dict[str, Callable[..., None]] = {
-        verb.__name__: verb for verb in (up, down, named, put, get, copy, remove, ls)
-    }
+    verbs: dict[str, Callable[..., None]] = {verb.__name__: verb for verb in (up, down, put, get, remove, ls)}
     verbs[sys.argv[1]](*sys.argv[2:])

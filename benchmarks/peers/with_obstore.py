@@ -107,12 +107,6 @@ async def copy(bucket: str, prefix: str, target_prefix: str) -> None:
     await each(one, [key async for key in keys_under(store, prefix)])
 
 
-async def remove(bucket: str, prefix: str) -> None:
-    """Delete a prefix, a thousand keys a request."""
-    store = store_of(bucket)
-    await obstore.delete_async(store, [key async for key in keys_under(store, prefix)])
-
-
 async def ls(bucket: str, prefix: str) -> None:
     """Print the keys under a prefix."""
     async for key in keys_under(store_of(bucket), prefix):
@@ -121,7 +115,7 @@ async def ls(bucket: str, prefix: str) -> None:
 
 if __name__ == "__main__":
     verbs: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
-        verb.__name__: verb for verb in (up, down, named, put, get, copy, remove, ls)
+        verb.__name__: verb for verb in (up, down, named, put, get, copy, ls)
     }
     asyncio.run(verbs[sys.argv[1]](*sys.argv[2:]))
     # Leaving in the regular way aborts now and then (PyO3/pyo3-async-runtimes#40).
