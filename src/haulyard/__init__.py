@@ -1,5 +1,159 @@
-"""Moves data into, out of and inside S3 and S3-compatible stores, and accounts for every object."""
+"""Moves data into, out of and inside S3 and S3-compatible stores, and accounts for every object.
+
+`Client` and `AsyncClient` are where programs begin; ``docs/python-api.md`` describes them with examples. All
+names are imported when they are first used: ``import haulyard`` costs nothing.
+"""
+
+from __future__ import annotations
 
 from haulyard._version import __version__
 
-__all__ = ["__version__"]
+# The module of that name costs 8 ms, which `haul --version` need not pay.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from haulyard.client.async_client import AsyncClient
+    from haulyard.client.client import Client
+    from haulyard.client.results import CommonPrefix, TransferResult
+    from haulyard.errors import (
+        AccessDenied,
+        ConfigError,
+        Conflict,
+        HaulError,
+        IntegrityError,
+        NotFound,
+        PreconditionFailed,
+        S3ArchivedError,
+        S3AuthError,
+        S3ClockError,
+        S3Conflict,
+        S3CredentialsError,
+        S3Error,
+        S3GenericError,
+        S3IntegrityError,
+        S3NetworkError,
+        S3NotFound,
+        S3PermissionError,
+        S3PreconditionFailed,
+        S3RateLimit,
+        S3RegionError,
+        S3ServerError,
+        SourceChanged,
+        StoreError,
+        TransferError,
+        TransportError,
+        UnsafeName,
+        Unsupported,
+    )
+    from haulyard.events import (
+        BytesMoved,
+        Event,
+        RequestDone,
+        RequestRetried,
+        Throttled,
+        TransferDone,
+        TransferStarted,
+        Warned,
+    )
+    from haulyard.models import (
+        BucketInfo,
+        ByteRange,
+        Checksum,
+        DeleteOutcome,
+        Encryption,
+        Grant,
+        ObjectAcl,
+        ObjectHead,
+        ObjectInfo,
+        ObjectVersion,
+        PresignedPost,
+        PresignedUrl,
+        PutResult,
+        Secret,
+    )
+    from haulyard.stores.access import Probe
+
+__all__ = [
+    "AccessDenied",
+    "AsyncClient",
+    "BucketInfo",
+    "ByteRange",
+    "BytesMoved",
+    "Checksum",
+    "Client",
+    "CommonPrefix",
+    "ConfigError",
+    "Conflict",
+    "DeleteOutcome",
+    "Encryption",
+    "Event",
+    "Grant",
+    "HaulError",
+    "IntegrityError",
+    "NotFound",
+    "ObjectAcl",
+    "ObjectHead",
+    "ObjectInfo",
+    "ObjectVersion",
+    "PreconditionFailed",
+    "PresignedPost",
+    "PresignedUrl",
+    "Probe",
+    "PutResult",
+    "RequestDone",
+    "RequestRetried",
+    "S3ArchivedError",
+    "S3AuthError",
+    "S3ClockError",
+    "S3Conflict",
+    "S3CredentialsError",
+    "S3Error",
+    "S3GenericError",
+    "S3IntegrityError",
+    "S3NetworkError",
+    "S3NotFound",
+    "S3PermissionError",
+    "S3PreconditionFailed",
+    "S3RateLimit",
+    "S3RegionError",
+    "S3ServerError",
+    "Secret",
+    "SourceChanged",
+    "StoreError",
+    "Throttled",
+    "TransferDone",
+    "TransferError",
+    "TransferResult",
+    "TransferStarted",
+    "TransportError",
+    "UnsafeName",
+    "Unsupported",
+    "Warned",
+    "__version__",
+]
+
+_MODULES = {
+    "AsyncClient": "haulyard.client.async_client",
+    "Client": "haulyard.client.client",
+    "CommonPrefix": "haulyard.client.results",
+    "Probe": "haulyard.stores.access",
+    "TransferResult": "haulyard.client.results",
+}
+#: Where all other names come from; each is in one of them.
+_ROOMS = ("haulyard.errors", "haulyard.models", "haulyard.events")
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    for module in (_MODULES[name],) if name in _MODULES else _ROOMS:
+        found: object = getattr(import_module(module), name, None)
+        if found is not None:
+            globals()[name] = found
+            return found
+    raise AssertionError(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -11,7 +11,7 @@ from haulyard.events import ignore
 from haulyard.http import HttpClient, HttpConfig
 from haulyard.pacing.budget import CAPACITY, TRANSIENT_COST, RetryBudget
 from haulyard.s3.client import S3Client
-from haulyard.s3.credentials import CredentialsProvider
+from haulyard.s3.credentials import Credentials, CredentialsProvider
 from haulyard.s3.endpoint import EndpointConfig
 from haulyard.s3.layers.correct import Corrector
 from haulyard.s3.layers.limit import Limiter
@@ -24,7 +24,6 @@ from haulyard.stores.s3 import S3Store
 if TYPE_CHECKING:
     from haulyard.config import Settings
     from haulyard.events import Emit
-    from haulyard.s3.credentials import Credentials
     from haulyard.s3.layers.sign import Transport
     from haulyard.stores.access import Probe
     from haulyard.stores.base import Capabilities
@@ -136,8 +135,17 @@ class Connection:
         from haulyard.stores.access import check_access  # as above
 
         return await check_access(
-            self.bucket(name), below=below, read_only=read_only, fetch=self._fetch, emit=self._emit
+            self.bucket(name), below=below, read_only=read_only, fetch=self.fetch, emit=self._emit
         )
+
+    async def fetch(self, url: str) -> int:
+        """Return the status of a bare HEAD of a presigned URL, without retries."""
+        scheme, _, rest = url.partition("://")
+        authority, slash, rest = rest.partition("/")
+        path, _, query = rest.partition("?")
+        origin = f"{scheme}://{authority}"
+        async with await self._http.send("HEAD", origin, slash + path, query, {}) as response:
+            return response.status
 
     async def close(self) -> None:
         """Close the connections; closing twice is harmless."""
@@ -149,15 +157,6 @@ class Connection:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
-    async def _fetch(self, url: str) -> int:
-        """Return the status of a bare HEAD of a presigned URL."""
-        scheme, _, rest = url.partition("://")
-        authority, slash, rest = rest.partition("/")
-        path, _, query = rest.partition("?")
-        origin = f"{scheme}://{authority}"
-        async with await self._http.send("HEAD", origin, slash + path, query, {}) as response:
-            return response.status
-
     async def _current(self) -> Credentials | None:
         return await self.credentials.get(time.time())
 
@@ -165,6 +164,11 @@ class Connection:
         """Two connections with the same answer can copy between each other's buckets."""
         settings = self.settings
         return f"{settings.endpoint_url or 'aws'} {settings.profile} {settings.no_sign_request}"
+
+
+def fixed_keys(access_key: str, secret_key: str, session_token: str = "") -> Credentials:
+    """Return credentials that a program gives instead of having them found."""
+    return Credentials(access_key, secret_key, session_token)
 
 
 def _budget(policy: RetryPolicy, concurrency: int) -> RetryBudget:

@@ -53,14 +53,16 @@ async def prove(
     endpoint: str,
     below: str = "",
     may_write: bool = True,
+    anew: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Capabilities:
     """Return the capabilities of ``store`` with nothing unproved, as far as the store lets us find out.
 
-    Asks the store only for what is neither known (AWS) nor remembered: about thirty small requests, once in
+    Asks the store only for what is neither known (AWS) nor remembered: about fifty small requests, once in
     thirty days for each ``endpoint`` (its URL), on objects below ``below`` that are removed again. With
-    ``may_write`` False nothing is asked, only remembered. What the probes are denied stays None, which
-    callers take the cautious way for, is told as a `Warned`, and is not remembered.
+    ``may_write`` False nothing is asked, only remembered; with ``anew`` what is remembered is not believed.
+    What the probes are denied stays None, which callers take the cautious way for, is told as a `Warned`,
+    and is not remembered.
 
     Raises:
         S3Error: The bucket is missing, credentials are wrong, the endpoint does not answer.
@@ -70,7 +72,7 @@ async def prove(
     if not unproved:
         return capabilities
     record = EndpointRecord(state_dir, endpoint)
-    known = record.read(now())
+    known = None if anew else record.read(now())
     if known is None or not known.keys() >= set(unproved):
         if not may_write:
             return capabilities

@@ -1,0 +1,1 @@
+"""The public face: `AsyncClient`, and `Client`, which is the same without ``await``."""
