@@ -3,7 +3,8 @@
 The only room that imports pyreqwest.
 """
 
-from haulyard.http.client import HttpClient, HttpResponse
+from haulyard.http.client import HttpClient
 from haulyard.http.config import HttpConfig
+from haulyard.http.response import UNREADABLE, HttpResponse
 
-__all__ = ["HttpClient", "HttpConfig", "HttpResponse"]
+__all__ = ["UNREADABLE", "HttpClient", "HttpConfig", "HttpResponse"]

@@ -3,99 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
 
-from haulyard.errors import TransportError, UnsafeName
+from haulyard.errors import UnsafeName
 from haulyard.http.config import HttpConfig
 from haulyard.http.failures import translate
 from haulyard.http.proxies import is_loopback
+from haulyard.http.response import HttpResponse
 from haulyard.http.sending import Outgoing
 from haulyard.http.trust import read_bundle
+from haulyard.http.unsettled import Unsettled
 from haulyard.pacing.bandwidth import Bandwidth
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from asyncio import Task
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from pyreqwest.request import RequestBuilder, StreamRequest
-    from pyreqwest.response import Response, ResponseBodyReader
 
-    from haulyard.models.body import Body, Buffer
+    from haulyard.models.body import Body
 
 _DEFAULTS = HttpConfig()
-#: Bytes asked of the transport at a time: fewer crossings from Rust to Python; measured in `benchmarks/`.
-_READ_SIZE = 256 * 1024
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
-
-
-class HttpResponse:
-    """One answer, its body unread. Close it, or read it to its end; both give the connection back."""
-
-    __slots__ = ("_bandwidth", "_raw", "_reader", "_stream", "headers", "status")
-
-    def __init__(self, stream: StreamRequest, raw: Response, bandwidth: Bandwidth | None) -> None:
-        self._stream: StreamRequest | None = stream
-        self._raw = raw
-        self._reader: ResponseBodyReader | None = None
-        self._bandwidth = bandwidth
-        self.status = raw.status
-        self.headers = _headers(raw)
-
-    async def read(self, limit: int = -1) -> bytes:
-        """Return the rest of the body; more than ``limit`` bytes (if not negative) are a TransportError."""
-        parts = [bytes(chunk) async for chunk in self._limited(limit)] if self._guarded(limit) else None
-        try:
-            body = bytes(await self._raw.bytes()) if parts is None else b"".join(parts)
-        except PyreqwestError as error:
-            raise translate(error) from None
-        finally:
-            await self.close()
-        return body
-
-    async def chunks(self) -> AsyncIterator[Buffer]:
-        """Yield the body as it comes; TransportError where it breaks off before its announced end."""
-        reader = self._raw.body_reader
-        try:
-            while (chunk := await reader.read(_READ_SIZE)) is not None:
-                if self._bandwidth is not None:
-                    await asyncio.sleep(self._bandwidth.reserve(len(chunk), time.monotonic()))
-                # Bytes of pyreqwest live in Rust; a view of them is what file and checksum calls take.
-                yield memoryview(chunk)
-        except PyreqwestError as error:
-            raise translate(error) from None
-        finally:
-            await self.close()
-
-    async def close(self) -> None:
-        """Give the connection back, or up where the body was not read to its end."""
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            await stream.__aexit__(None, None, None)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self.close()
-
-    def _guarded(self, limit: int) -> bool:
-        # A body of known and allowed length needs no counting: the transport checks it.
-        if self._bandwidth is not None:
-            return True
-        length = self.headers.get("content-length", "")
-        return limit >= 0 and (not length.isdigit() or int(length) > limit)
-
-    async def _limited(self, limit: int) -> AsyncIterator[Buffer]:
-        seen = 0
-        async for chunk in self.chunks():
-            seen += len(chunk)
-            if 0 <= limit < seen:
-                raise TransportError(f"the answer is longer than {limit} bytes", kind="body")
-            yield chunk
 
 
 class HttpClient:
@@ -103,16 +40,18 @@ class HttpClient:
 
     Reads may be given up at any time. Writes (everything but GET, HEAD and OPTIONS) are different: the
     transport goes on sending what it was given even when the waiting task is gone, and a late PUT overwrites
-    a newer one. So a cancelled write is first brought to its end (a stream by making its generator raise,
-    a small body by awaiting it for ``settle_timeout``), and the next write of the same path waits for it.
+    a newer one. So a cancelled write is first brought to its end: a stream by making it raise, a small body
+    by awaiting its answer for ``settle_timeout``. Where that is not enough, the next write of the same path
+    (or of one above or below it) waits until it has ended.
     """
 
     def __init__(self, config: HttpConfig = _DEFAULTS) -> None:
         self._config = config
-        self._clients: dict[tuple[bool, bool, bool], Client] = {}
-        self._unsettled: dict[str, asyncio.Task[HttpResponse]] = {}
-        self._bandwidth = Bandwidth(config.bytes_per_second) if config.bytes_per_second else None
-        self._loopback: dict[str, bool] = {}
+        self._clients: dict[tuple[bool, bool], Client] = {}
+        self._unsettled = Unsettled()
+        self._bandwidth = bandwidth = Bandwidth(config.bytes_per_second) if config.bytes_per_second else None
+        self._reserve = (lambda count: bandwidth.reserve(count, time.monotonic())) if bandwidth else None
+        self._work_timeout = timedelta(seconds=config.work_timeout)
 
     async def send(
         self,
@@ -125,28 +64,33 @@ class HttpClient:
     ) -> HttpResponse:
         """Send one request and return its answer with the body unread.
 
-        ``origin`` is ``scheme://host:port``, ``path`` and ``query`` are percent-encoded already and arrive on
-        the wire as they are, or UnsafeName is raised and nothing is sent. Any failure is a TransportError.
+        ``origin`` is ``scheme://host:port``; ``path`` and ``query`` are percent-encoded already and arrive on
+        the wire as they are, or UnsafeName is raised and nothing is sent. The length of the body is added to
+        the headers. Any failure is a TransportError, or the exception that the source of the body raised.
         """
-        client = self._client(origin, reads=method in _SAFE)
         url = f"{origin}{path}?{query}" if query else origin + path
+        outgoing = None if method in _SAFE else Outgoing(b"" if body is None else body, self._reserve)
         try:
+            client = self._client(origin, streams=outgoing is not None and outgoing.whole is None)
             builder = client.request(method, url).headers(headers)
-            if method in _SAFE:
-                request = builder.build_streamed()
-                _assert_faithful(request, path)
+            if outgoing is not None:
+                builder = self._with_body(builder, outgoing)
+            request = builder.build_streamed()
+            _assert_faithful(request, path, query)
+            if outgoing is None:
                 return HttpResponse(request, await request.__aenter__(), self._bandwidth)
-        except PyreqwestError as error:
+        except (PyreqwestError, ValueError) as error:
             raise translate(error) from None
-        return await self._write(builder, path, origin + path, b"" if body is None else body)
+        return await self._write(request, origin + path, outgoing)
 
     async def close(self) -> None:
-        """Close all connections; writes that were given up are waited for, as long as they were promised."""
-        if self._unsettled:
-            await asyncio.wait(self._unsettled.values(), timeout=self._config.settle_timeout)
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
-            await client.close()
+        """Close all connections; writes that were given up are waited for, ``settle_timeout`` at most."""
+        try:
+            await self._unsettled.end(self._config.settle_timeout)
+        finally:
+            clients, self._clients = self._clients, {}
+            for client in clients.values():
+                await client.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -154,67 +98,63 @@ class HttpClient:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
-    async def _write(self, builder: RequestBuilder, path: str, target: str, body: Body) -> HttpResponse:
-        while (alive := self._unsettled.get(target)) is not None:
-            await asyncio.wait((alive,))
-        bandwidth = self._bandwidth
-        slow = (lambda count: bandwidth.reserve(count, time.monotonic())) if bandwidth else None
-        outgoing = Outgoing(body, slow)
-        task = asyncio.get_running_loop().create_task(self._exchange(builder, path, outgoing))
+    def _with_body(self, builder: RequestBuilder, outgoing: Outgoing) -> RequestBuilder:
+        # Said even where it is 0: the transport leaves it out there, and servers answer 411.
+        builder = builder.header("content-length", str(outgoing.size))
+        if outgoing.whole is not None:
+            return builder.body_bytes(outgoing.whole).timeout(self._work_timeout)
+        deadline = self._config.read_timeout + outgoing.size / self._config.slowest_upload
+        return builder.body_stream(outgoing.stream()).timeout(timedelta(seconds=deadline))
+
+    async def _write(self, request: StreamRequest, target: str, outgoing: Outgoing) -> HttpResponse:
+        if self._unsettled:
+            await self._unsettled.clear(target)
+        task = asyncio.get_running_loop().create_task(self._exchange(request, outgoing))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             await self._settle(task, target, outgoing)
             raise
 
-    async def _exchange(self, builder: RequestBuilder, path: str, outgoing: Outgoing) -> HttpResponse:
-        size = outgoing.size
-        whole = outgoing.whole
-        # Said even where it is 0: the transport leaves it out there, and servers answer 411.
-        builder = builder.header("content-length", str(size))
-        builder = builder.body_stream(outgoing.stream()) if whole is None else builder.body_bytes(whole)
-        deadline = self._config.write_timeout + size / self._config.slowest_upload
+    async def _exchange(self, request: StreamRequest, outgoing: Outgoing) -> HttpResponse:
         try:
-            request = builder.timeout(timedelta(seconds=deadline)).build_streamed()
-            _assert_faithful(request, path)
             response = HttpResponse(request, await request.__aenter__(), self._bandwidth)
         except PyreqwestError as error:
-            raise outgoing.failure or translate(error) from None
+            await outgoing.end()
+            failure, outgoing.failure = outgoing.failure, None
+            raise failure or translate(error) from None
+        outgoing.answered()
         if outgoing.abandoned:
             await response.close()
         return response
 
-    async def _settle(self, task: asyncio.Task[HttpResponse], target: str, outgoing: Outgoing) -> None:
+    async def _settle(self, task: Task[HttpResponse], target: str, outgoing: Outgoing) -> None:
         """Bring a write that nobody waits for any more to its end, or remember it as alive."""
         outgoing.abandoned = True
-        self._unsettled[target] = task
-        task.add_done_callback(lambda _: self._settled(target, task))
-        # A second cancellation (Ctrl-C twice) ends the waiting, not the remembering.
-        await asyncio.wait((task,), timeout=self._config.settle_timeout)
-        if task.done() and task.exception() is None:
-            await task.result().close()
+        if task.done():
+            if not task.cancelled() and task.exception() is None:
+                await task.result().close()
+            return
+        if not outgoing.handed_over:
+            # The server will never have all of the body: this write can do no harm however long it takes.
+            self._unsettled.add(task, "")
+            return
+        self._unsettled.add(task, target)
+        with _undisturbed():
+            # A second cancellation (Ctrl-C twice) ends the waiting, not the remembering.
+            await asyncio.wait((task,), timeout=self._config.settle_timeout)
 
-    def _settled(self, target: str, task: asyncio.Task[HttpResponse]) -> None:
-        self._unsettled.pop(target, None)
-        if not task.cancelled():
-            # Looked at, so that the loop does not report an error that nobody waits for.
-            task.exception()
-
-    def _client(self, origin: str, *, reads: bool) -> Client:
-        direct = self._loopback.get(origin)
-        if direct is None:
-            direct = self._loopback[origin] = is_loopback(origin)
-        encrypted = not origin.startswith("http://")
-        client = self._clients.get((direct, reads, encrypted))
+    def _client(self, origin: str, *, streams: bool) -> Client:
+        direct = is_loopback(origin)
+        client = self._clients.get((direct, streams))
         if client is None:
-            client = self._build(direct=direct, reads=reads, encrypted=encrypted)
-            self._clients[direct, reads, encrypted] = client
+            client = self._clients[direct, streams] = self._build(direct=direct, streams=streams)
         return client
 
-    def _build(self, *, direct: bool, reads: bool, encrypted: bool) -> Client:
+    def _build(self, *, direct: bool, streams: bool) -> Client:
         """Make one connection pool.
 
-        Reads and writes have their own: a read timeout would also run while a body is being uploaded.
+        Streamed bodies have their own: a read timeout would also run while a body is being uploaded.
         """
         config = self._config
         builder = (
@@ -230,40 +170,33 @@ class HttpClient:
             .referer(enable=False)
             .connect_timeout(timedelta(seconds=config.connect_timeout))
             .pool_idle_timeout(timedelta(seconds=config.idle_timeout))
-            .http2(enable=config.http2)
         )
-        if reads:
+        if not streams:
             builder = builder.read_timeout(timedelta(seconds=config.read_timeout))
         if direct:
             builder = builder.no_proxy()
-        if not (config.verify and encrypted):
-            # A pool for http:// never sees a certificate; loading the system's takes 15 ms of start-up.
+        if not config.verify:
             builder = builder.danger_accept_invalid_certs(enable=True)
         for certificate in read_bundle(config.ca_bundle):
             builder = builder.add_root_certificate_pem(certificate)
         return builder.build()
 
 
-def _assert_faithful(request: StreamRequest, path: str) -> None:
-    """Refuse a request whose path the transport would rewrite: it would act on another object."""
-    if request.url.path != path:
+def _assert_faithful(request: StreamRequest, path: str, query: str) -> None:
+    """Refuse a request whose URL the transport would rewrite: it would act on another object."""
+    url = request.url
+    if url.path != path:
         raise UnsafeName(
-            f"{path!r} would reach the server as {request.url.path!r}",
+            f"{path!r} would reach the server as {url.path!r}",
             operation="send",
             hint="This name cannot be sent faithfully over HTTP; rename the object with another tool.",
         )
+    if query and url.query_string != query:
+        # Not repeated: it may hold a signature.
+        raise UnsafeName(f"the query of {path!r} would reach the server changed", operation="send")
 
 
-def _headers(raw: Response) -> dict[str, str]:
-    try:
-        return dict(raw.headers)
-    except ValueError:
-        # One value that is not ASCII makes the whole map unreadable at once; the others are still wanted.
-        return {name: value for name in raw.headers if (value := _header(raw, name)) is not None}
-
-
-def _header(raw: Response, name: str) -> str | None:
-    try:
-        return raw.get_header(name)
-    except ValueError:
-        return None
+def _undisturbed() -> AbstractContextManager[object]:
+    """Return a scope in which anyio, if it is there at all, does not repeat its cancellation at each step."""
+    anyio = sys.modules.get("anyio")
+    return nullcontext() if anyio is None else anyio.CancelScope(shield=True)

@@ -1,7 +1,7 @@
 """The edge where pyreqwest's exceptions become `haulyard.errors.TransportError`.
 
 Its texts hold the full URL, and with it a presigned signature; so the message is made from the innermost
-cause that names no URL.
+cause that names no URL. What is certain about the server is told by the phase in which the request failed.
 """
 
 from __future__ import annotations
@@ -10,16 +10,13 @@ from pyreqwest import exceptions as wire
 
 from haulyard.errors import TransportError
 
-#: What is certain about the server: only these causes mean that it never saw the request.
-_NEVER_SENT = (
-    "connection refused",
-    "dns error",
-    "failed to lookup address",
-    "no route to host",
-    "network is unreachable",
-    "certificate",
-    "tcp connect error",
-)
+#: Said of whatever fails before there is a connection: only then did the server never see the request.
+_CONNECTING = "client error (connect)"
+#: Said of whatever fails between the connection and the head of the answer.
+_ASKING = "client error (sendrequest)"
+#: Said of whatever fails behind the head of the answer.
+_READING = "error reading a body from connection"
+
 _HINTS = {
     "dns": "Check the name of the endpoint and of the region, and this machine's DNS.",
     "connect": "Check that the endpoint is right and reachable from here (`haul doctor`).",
@@ -29,30 +26,40 @@ _HINTS = {
     "body": "The answer was cut short; run the command again.",
     "request": "The request could not be built; check the endpoint, the headers and the key.",
 }
-
+#: Signs of what went wrong while connecting, in the words of hyper and rustls.
 _SIGNS = {
     "dns": ("dns error", "failed to lookup"),
-    "tls": ("certificate", "handshake", "tls"),
-    "connect": ("tcp connect error", "connection refused", "unreachable"),
-}
-_CLASSES = {
-    wire.RequestTimeoutError: "timeout",
-    wire.DecodeError: "body",
-    wire.BuilderError: "request",
+    "tls": (
+        "certificate",
+        "handshake",
+        "corrupt message",
+        "alert",
+        "peer is incompatible",
+        "peer misbehaved",
+    ),
 }
 
 
-def translate(error: BaseException) -> TransportError:
+def translate(error: Exception) -> TransportError:
     """Return the TransportError that says what happened, without any URL."""
+    if isinstance(error, ValueError):
+        return _not_built(error)
     causes = _causes(error)
-    text = " ".join(causes).lower()
-    kind = _kind(error, text)
+    phases = {cause.lower() for cause in causes}
+    connecting = _CONNECTING in phases
+    kind = _kind_of_connecting(error, causes) if connecting else _kind(error, phases)
     message = causes[-1] if causes else type(error).__name__
-    sent = not any(sign in text for sign in _NEVER_SENT)
-    return TransportError(message, kind=kind, sent=sent, hint=_HINTS[kind])
+    return TransportError(message, kind=kind, sent=not connecting, hint=_HINTS[kind])
 
 
-def _causes(error: BaseException) -> list[str]:
+def _not_built(error: ValueError) -> TransportError:
+    # "Invalid header value: …" goes on with the value, which may be a secret.
+    causes = _causes(error) if isinstance(error, wire.PyreqwestError) else [str(error).partition(":")[0]]
+    message = causes[-1] if causes else type(error).__name__
+    return TransportError(message, kind="request", sent=False, hint=_HINTS["request"])
+
+
+def _causes(error: Exception) -> list[str]:
     details = getattr(error, "details", None) or {}
     causes = [str(cause["message"]) for cause in details.get("causes") or ()]
     spoken = [cause for cause in causes if "://" not in cause]
@@ -62,12 +69,23 @@ def _causes(error: BaseException) -> list[str]:
     return [message] if message and "://" not in message else []
 
 
-def _kind(error: BaseException, text: str) -> str:
+def _kind_of_connecting(error: Exception, causes: list[str]) -> str:
+    text = " ".join(causes).lower()
     for kind, signs in _SIGNS.items():
         if any(sign in text for sign in signs):
             return kind
-    for cls, kind in _CLASSES.items():
-        if isinstance(error, cls):
-            return kind
+    if isinstance(error, wire.RequestTimeoutError) and "tcp connect error" not in text:
+        return "timeout"
+    return "connect"
+
+
+def _kind(error: Exception, phases: set[str]) -> str:
+    if isinstance(error, wire.RequestTimeoutError):
+        return "timeout"
+    if isinstance(error, wire.DecodeError):
+        # What answers before there is a body, in something else than HTTP, is not our server.
+        return "connect" if _ASKING in phases else "body"
+    if _READING in phases and not isinstance(error, wire.NetworkError):
+        return "body"
     # A server that closes without an answer is a ConnectError too, although it was reached.
     return "reset"

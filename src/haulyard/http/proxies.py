@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 
+
+@lru_cache(maxsize=1024)
 def is_loopback(origin: str) -> bool:
-    """Return True where the host of ``scheme://host:port`` is a loopback address or ``localhost``."""
+    """Return True where the host of ``scheme://host:port`` is a loopback address or ``localhost``.
+
+    Remembered, as each request asks.
+    """
     host = origin.partition("://")[2].rpartition("@")[2]
     host = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     return host == "localhost" or host.endswith(".localhost") or host == "::1" or _is_127(host)
