@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+SLOWEST_UPLOAD: Final = 64 * 1024
+"""Bytes a second below which an upload is taken for stuck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class HttpConfig:
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     work_timeout: float = 900.0
-    slowest_upload: float = 64 * 1024
+    slowest_upload: float = SLOWEST_UPLOAD
     idle_timeout: float = 4.0
     settle_timeout: float = 5.0
     bytes_per_second: float = 0.0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from haulyard.events import ignore
 from haulyard.http import HttpClient, HttpConfig
+from haulyard.http.config import SLOWEST_UPLOAD
 from haulyard.pacing.budget import CAPACITY, TRANSIENT_COST, RetryBudget
 from haulyard.s3.client import S3Client
 from haulyard.s3.credentials import Credentials, CredentialsProvider
@@ -71,6 +72,7 @@ class Connection:
                 ca_bundle=settings.ca_bundle,
                 verify=settings.verify_ssl,
                 bytes_per_second=settings.bwlimit,
+                slowest_upload=_slowest_upload(settings),
             )
         )
         self.regions = RegionCache()
@@ -169,6 +171,14 @@ class Connection:
 def fixed_keys(access_key: str, secret_key: str, session_token: str = "") -> Credentials:
     """Return credentials that a program gives instead of having them found."""
     return Credentials(access_key, secret_key, session_token)
+
+
+def _slowest_upload(settings: Settings) -> float:
+    """Return the bytes a second below which an upload is stuck: all that is in flight shares a bandwidth."""
+    if not settings.bwlimit:
+        return SLOWEST_UPLOAD
+    # Half a fair share, for pieces of 256 KiB do not take turns evenly.
+    return min(SLOWEST_UPLOAD, settings.bwlimit / settings.concurrency / 2)
 
 
 def _budget(policy: RetryPolicy, concurrency: int) -> RetryBudget:
