@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from haulyard.errors import HaulError
+from haulyard.errors import AccessDenied, HaulError
 from haulyard.events import Warned
 from haulyard.models import DeleteItem, DeleteOptions
 from haulyard.stores.base import COPY, DELETE, PUT
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
 
     from haulyard.events import Emit
     from haulyard.models import CopyOptions, CopySource, DeleteOutcome, PutOptions, PutResult
@@ -46,15 +47,15 @@ class ProbeSpace:
 
     async def put(self, name: str, body: bytes, options: PutOptions = PUT) -> PutResult:
         """Write an object."""
-        key = self._claim(name)
-        result = await self.store.put(key, body, options)
+        with self._claimed(name) as key:
+            result = await self.store.put(key, body, options)
         self._note(key, result.version_id)
         return result
 
     async def copy(self, source: CopySource, name: str, options: CopyOptions = COPY) -> PutResult:
         """Copy an object inside the store."""
-        key = self._claim(name)
-        result = await self.store.copy(source, key, options)
+        with self._claimed(name) as key:
+            result = await self.store.copy(source, key, options)
         self._note(key, result.version_id)
         return result
 
@@ -92,18 +93,26 @@ class ProbeSpace:
         removals += [self._remove(key, versions) for key, versions in self._versions.items()]
         left = [name for name in await together(*removals) if name]
         if left:
+            probes = "1 probe" if len(left) == 1 else f"{len(left)} probes"
             self._emit(
                 Warned(
-                    f"{len(left)} probes could not be removed: {self.store.name}/{left[0]} …",
+                    f"{probes} could not be removed: {self.store.name}/{left[0]} …",
                     f"Remove them yourself: haul rm -r --all-versions {self.store.name}/{self.prefix}",
                 )
             )
 
-    def _claim(self, name: str) -> str:
-        """Remember a key before it is written, as the answer may get lost."""
+    @contextmanager
+    def _claimed(self, name: str) -> Iterator[str]:
+        """Remember a key before it is written, as the answer may get lost; what is denied leaves nothing."""
         key = self.key(name)
+        is_new = key not in self._versions
         self._versions.setdefault(key, [])
-        return key
+        try:
+            yield key
+        except AccessDenied:
+            if is_new:
+                del self._versions[key]
+            raise
 
     def _note(self, key: str, version_id: str) -> None:
         if version_id:
