@@ -32,6 +32,7 @@ def _open(bench: Bench) -> Iterator[Contest]:
                 Contestant(
                     "s5cmd, fewer keys",
                     lambda _trial: tools.s5cmd("--dry-run", "sync", "s3://fewer-here/*", "s3://fewer-there/"),
+                    warmed=False,
                 ),
             ),
             tools.environment(endpoint, bench.scratch),
