@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from haulyard.events import Emit
     from haulyard.observe.subscribers import Subscribers
     from haulyard.stores.assemble import Connection
+    from haulyard.stores.local import LocalStore
     from haulyard.stores.base import Store
     from haulyard.url import S3Url
 
     Connect = Callable[[Settings, Emit], Connection]
+
+#: Local destinations kept at hand, each with a few open descriptors.
+_MAX_DIRECTORIES = 64
 
 
 class Connections:
@@ -26,6 +30,7 @@ class Connections:
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
         self._open: dict[Settings, Connection] = {}
+        self._directories: dict[str, LocalStore] = {}
 
     def get(self, settings: Settings, emit: Emit) -> Connection:
         """Return the connection for ``settings``, opened at the first call."""
@@ -34,8 +39,20 @@ class Connections:
             found = self._open[settings] = self._connect(settings, emit)
         return found
 
+    def directory(self, root: str) -> LocalStore:
+        """Return the local directory that is written to; its descriptors stay open for the next command."""
+        from haulyard.stores.local import LocalStore
+
+        found = self._directories.get(root)
+        if found is None:
+            if len(self._directories) >= _MAX_DIRECTORIES:
+                del self._directories[next(iter(self._directories))]
+            found = self._directories[root] = LocalStore(root)
+        return found
+
     async def close(self) -> None:
         """Close all of them."""
+        self._directories.clear()
         while self._open:
             _, connection = self._open.popitem()
             await connection.close()
@@ -73,6 +90,10 @@ class Context:
         """Return the connection of the destination's side (or the only one), or of the source's."""
         settings = self.settings.for_source() if source else self.settings
         return self._connections.get(settings, self.emit)
+
+    def directory(self, root: str) -> LocalStore:
+        """Return the local directory ``root`` as a destination."""
+        return self._connections.directory(root)
 
     def bucket(self, url: S3Url, *, source: bool = False) -> Store:
         """Return the bucket that ``url`` names, as a store."""

@@ -91,8 +91,9 @@ def open_destination(text: str, context: Context, *, single: bool) -> Destinatio
     path = end.path
     into = path.endswith("/") or os.path.isdir(path)
     if into or not single:
-        return Destination(LocalStore(path), Target("", into=path.endswith("/") or not single or into))
-    return Destination(LocalStore(os.path.dirname(path) or "."), Target(os.path.basename(path), into=False))
+        return Destination(context.directory(path), Target("", into=path.endswith("/") or not single or into))
+    directory, name = os.path.split(path)
+    return Destination(context.directory(directory or "."), Target(name, into=False))
 
 
 def _open_local_source(path: str, context: Context, reading: Reading) -> Source:

@@ -167,9 +167,11 @@ class Placement:
         self._destination = destination
         self._rules = rules
         self._is_single = selection.kind == "object"
+        # A bucket and a directory have nothing in common; finding out by name costs a realpath an object.
+        self._apart = type(source) is not type(destination)
         self._ours: str | None = None
         self._among: str | None = None
-        if self._is_single:
+        if self._is_single or self._apart:
             return
         here, there = location(source, selection.base), location(destination, mapping.base)
         if here == there and rules.in_place and not rules.flatten:
@@ -199,7 +201,7 @@ class Placement:
         return None
 
     def _is_itself(self, job: Job) -> bool:
-        if self._rules.in_place or job.item.version_id:
+        if self._apart or self._rules.in_place or job.item.version_id:
             return False
         return location(self.source, job.item.key) == location(self._destination, job.destination)
 
