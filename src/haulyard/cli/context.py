@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from haulyard.events import Emit
     from haulyard.observe.subscribers import Subscribers
     from haulyard.stores.assemble import Connection
-    from haulyard.stores.local import LocalStore
     from haulyard.stores.base import Store
+    from haulyard.stores.local import LocalStore
     from haulyard.url import S3Url
 
     Connect = Callable[[Settings, Emit], Connection]
