@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
 
 from haulyard.cli import commands, exits
 from haulyard.errors import ConfigError
@@ -31,7 +31,26 @@ class Process(NamedTuple):
     @classmethod
     def of_this(cls) -> Process:
         """Return this process's own environment, directory and streams."""
-        return cls(os.environ, os.getcwd(), sys.stdout.buffer, sys.stderr.buffer)
+        _occupy_standard_streams()
+        return cls(os.environ, os.getcwd(), _binary(sys.stdout, 1), _binary(sys.stderr, 2))
+
+
+def _occupy_standard_streams() -> None:
+    """Let no file or socket that is opened later become a standard stream that was closed.
+
+    What is read from or written to a closed stream fails as if it were still closed; standard error is the
+    exception, for nobody could be told.
+    """
+    for fd, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, flags)
+
+
+def _binary(stream: TextIO | None, fd: int) -> BinaryIO:
+    # Python has None for a stream that was closed when it started.
+    return stream.buffer if stream is not None else open(fd, "wb", closefd=False)
 
 
 def dispatch(words: Sequence[str], process: Process) -> int:

@@ -17,8 +17,9 @@ def report(error: BaseException, output: Output) -> int:
     """Say what stopped the command and return its exit code."""
     cause = pick(error)
     code = exits.exit_code(cause)
-    if isinstance(cause, BrokenPipeError):
+    if output.writer.failed:
         output.writer.abandon()
+    if isinstance(cause, BrokenPipeError):
         return code
     try:
         output.writer.flush()
@@ -30,8 +31,9 @@ def report(error: BaseException, output: Output) -> int:
         if code == exits.INTERRUPTED:
             output.note("interrupted")
         else:
-            output.error(_explain(cause))
-    except BrokenPipeError:
+            output.error(explain(cause))
+    except OSError:
+        # Nobody is left to be told; the code says it.
         output.writer.abandon()
     return code
 
@@ -54,7 +56,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _explain(error: BaseException) -> BaseException:
+def explain(error: BaseException) -> BaseException:
     """Return what is to be said; an error that nobody foresaw gets its type and a way to see more."""
     if isinstance(error, (HaulError, OSError)):
         return error

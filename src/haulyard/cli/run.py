@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from haulyard.cli import exits, flags
 from haulyard.cli.detached import detached
-from haulyard.cli.faults import pick
+from haulyard.cli.faults import explain, pick
 from haulyard.cli.script import Script
 from haulyard.errors import ConfigError, NotFound
 from haulyard.transfer.workers import run_workers
@@ -101,7 +101,7 @@ class _Runner:
                 raise
             except Exception as error:  # noqa: BLE001 -- a line that fails does not end the others
                 cause = pick(error)
-                output.error(cause)
+                output.error(explain(cause))
                 self.codes.add(exits.exit_code(cause))
 
     def _settings_of(self, line: Line) -> Settings:

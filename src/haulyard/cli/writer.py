@@ -34,6 +34,8 @@ class Writer:
         """Arranges for a call after some seconds, while an event loop runs."""
         self.aside: Callable[[], None] | None = None
         """Called before anything is written to a terminal: clears a progress bar."""
+        self.failed = False
+        """Whether standard output could not be written."""
         self._out = out
         self._waiting: list[str] = []
         self._size = 0
@@ -93,7 +95,7 @@ class Writer:
             self._write(page.encode(errors="surrogateescape"))
 
     def abandon(self) -> None:
-        """Give standard output up: its reader is gone, and the interpreter must not find that out again."""
+        """Give standard output up: it failed, and the interpreter must not find that out again at its end."""
         self._waiting.clear()
         with suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)
@@ -110,5 +112,10 @@ class Writer:
     def _write(self, data: Buffer) -> None:
         if self._immediate and self.aside is not None:
             self.aside()
-        self._out.write(data)
-        self._out.flush()
+        try:
+            self._out.write(data)
+            self._out.flush()
+        except OSError as error:
+            self.failed = True
+            # Becomes a BrokenPipeError again where it was one.
+            raise OSError(error.errno, error.strerror, "standard output") from None

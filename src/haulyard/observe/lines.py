@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from haulyard.events import (
@@ -16,7 +17,7 @@ from haulyard.events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from haulyard.events import Event
 
@@ -63,9 +64,14 @@ def escape(text: str) -> str:
 
 def json_line(kind: str, fields: Mapping[str, object]) -> str:
     """Return one JSON object: ``event`` and the fields; times in ISO 8601, errors as objects."""
+    return _encoder()({"event": kind, **fields})
+
+
+@cache
+def _encoder() -> Callable[[object], str]:
     import json  # 4 ms that only --json pays
 
-    return json.dumps({"event": kind, **fields}, default=_encode, ensure_ascii=False, separators=(",", ":"))
+    return json.JSONEncoder(default=_encode, ensure_ascii=False, separators=(",", ":")).encode
 
 
 def level(event: Event) -> str:
