@@ -60,8 +60,8 @@ class Request:
 class Response(Protocol):
     """An answer. Use it as an async context manager: slot and observation last until its end.
 
-    ``headers`` are lower case; non-ASCII values are kept as they came (Latin-1). ``body`` is the whole body
-    of an answer that is not streamed, and b"" for a streamed one.
+    ``headers`` are lower case; a value that is not ASCII is `haulyard.http.UNREADABLE`. ``body`` is the whole
+    body of an answer that is not streamed, and b"" for a streamed one.
     """
 
     status: int

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from haulyard.http import HttpResponse
     from haulyard.models.body import Buffer
     from haulyard.s3.credentials import Credentials
+    from haulyard.s3.endpoint import Address
 
 #: Bytes of an answer that is read whole: listings and errors are far smaller, object bodies are streamed.
 MAX_BUFFERED = 32 * 1024 * 1024
@@ -20,11 +21,26 @@ class HttpAnswer:
 
     Layers that hold something until the end of the answer hand in a callback with `when_closed`: it runs
     once, with the number of bytes received, or at once where the answer has already ended.
+
+    ``ok`` says whether it is the success that its status says; ``signed_by``, ``address`` and ``skew`` are
+    what the request was made with, so that what was learned meanwhile can be told from what is yet to learn.
     """
 
-    __slots__ = ("_closers", "_http", "attempts", "body", "headers", "received", "signed_by", "status")
+    __slots__ = (
+        "_closers",
+        "_http",
+        "address",
+        "attempts",
+        "body",
+        "headers",
+        "ok",
+        "received",
+        "signed_by",
+        "skew",
+        "status",
+    )
 
-    def __init__(self, http: HttpResponse, body: bytes | None) -> None:
+    def __init__(self, http: HttpResponse, body: bytes | None, *, ok: bool) -> None:
         self._http: HttpResponse | None = http if body is None else None
         self._closers: list[Callable[[int], None]] = []
         self.status = http.status
@@ -32,8 +48,10 @@ class HttpAnswer:
         self.body = b"" if body is None else body
         self.received = len(self.body)
         self.attempts = 1
-        #: Whose signature the request carried; None for an unsigned one.
+        self.ok = ok
         self.signed_by: Credentials | None = None
+        self.address: Address | None = None
+        self.skew = 0.0
 
     def when_closed(self, callback: Callable[[int], None]) -> None:
         """Call ``callback`` with the bytes received once the body has been read or given up."""

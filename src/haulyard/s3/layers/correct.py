@@ -5,6 +5,7 @@ The next attempt is made with what was learned, for address, date and signature 
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from haulyard.errors import TransportError
@@ -21,15 +22,22 @@ if TYPE_CHECKING:
 
 #: Seconds; S3 tolerates 15 minutes, so what is smaller is not why it refused.
 _LEAST_SKEW = 60.0
+# A process sees few buckets; the bound only guards against a leak.
+_MAX_ASKED = 10_000
 
 
 class Corrector:
-    """Learn from an answer; the callable returns True where another attempt will differ."""
+    """Learn from an answer; the callable returns True where another attempt will differ.
+
+    Many requests in flight fail for the same reason: the first answer teaches, the others find it learned.
+    """
 
     def __init__(self, signer: Signer, credentials: CredentialsProvider, known: RegionCache) -> None:
         self._signer = signer
         self._credentials = credentials
         self._known = known
+        self._asked: set[str] = set()
+        self._asking = asyncio.Lock()
 
     async def __call__(self, request: Request, verdict: Verdict, answer: HttpAnswer) -> bool:
         """Put right what ``verdict`` names.
@@ -40,8 +48,8 @@ class Corrector:
         if verdict is Verdict.REFRESH:
             return await self._credentials.refresh(answer.signed_by) is not None
         if verdict is Verdict.SKEW:
-            return self._learn_clock(answer)
-        return self._learn_region(request.bucket, answer) or await self._ask_region(request.bucket)
+            return answer.skew != self._signer.skew or self._learn_clock(answer)
+        return self._learn_region(request.bucket, answer) or await self._ask_region(request, answer)
 
     def _learn_clock(self, answer: HttpAnswer) -> bool:
         server = parse_http_date(answer.headers.get("date", ""))
@@ -55,6 +63,8 @@ class Corrector:
 
     def _learn_region(self, bucket: str, answer: HttpAnswer) -> bool:
         address = self._signer.address(bucket)
+        if answer.address != address:
+            return True
         region = regions.learn(
             answer.status, answer.headers, answer.body, address.signing_region, secure=address.is_secure
         )
@@ -63,10 +73,21 @@ class Corrector:
         self._known.learn(bucket, region)
         return True
 
-    async def _ask_region(self, bucket: str) -> bool:
-        """HeadBucket names the region even where it is denied."""
-        try:
-            answer = await self._signer(buckets.head_bucket(bucket))
-        except TransportError:
+    async def _ask_region(self, request: Request, answer: HttpAnswer) -> bool:
+        """HeadBucket names the region even where it is denied; it is asked once for each bucket."""
+        bucket = request.bucket
+        if request.operation == "HeadBucket" or "x-amz-bucket-region" in answer.headers:
             return False
-        return self._learn_region(bucket, answer)
+        async with self._asking:
+            if answer.address != self._signer.address(bucket):
+                return True
+            if bucket in self._asked:
+                return False
+            try:
+                told = await self._signer(buckets.head_bucket(bucket))
+            except TransportError:
+                return False
+            if len(self._asked) >= _MAX_ASKED:
+                self._asked.clear()
+            self._asked.add(bucket)
+            return self._learn_region(bucket, told)

@@ -22,11 +22,35 @@ if TYPE_CHECKING:
     from haulyard.s3.response import HttpAnswer
 
     Inner = Callable[[Request], Awaitable[HttpAnswer]]
+    Clock = Callable[[], float]
+    Sleep = Callable[[float], Awaitable[object]]
 
 #: Prefixes that are watched by themselves; the bound only guards against a leak.
 _MAX_PREFIXES = 256
 #: Hot prefixes from which on the bucket as a whole is slowed down.
 _BUCKET_WIDE = 2
+#: Buckets and kinds of request that are remembered although nothing limits them.
+_MAX_UNLIMITED = 1024
+
+
+class _Turns:
+    """One rate, and the queue of those who wait for their turn."""
+
+    __slots__ = ("_queue", "rate")
+
+    def __init__(self, rate: AdaptiveRate) -> None:
+        self.rate = rate
+        self._queue = asyncio.Lock()
+
+    async def wait(self, clock: Clock, sleep: Sleep) -> None:
+        """Return when it is the caller's turn.
+
+        Only the first in the queue takes a place and waits for it: places taken ahead would keep the spacing
+        of that moment, and after a cut to 1 a second hold it for a minute however soon the rate rises.
+        """
+        async with self._queue:
+            if (delay := self.rate.reserve(clock())) > 0:
+                await sleep(delay)
 
 
 class _Rates:
@@ -35,22 +59,25 @@ class _Rates:
     __slots__ = ("_hot", "_whole")
 
     def __init__(self) -> None:
-        self._whole = AdaptiveRate()
-        self._hot: dict[str, AdaptiveRate] = {}
+        self._whole = _Turns(AdaptiveRate())
+        self._hot: dict[str, _Turns] = {}
 
     @property
     def limited(self) -> bool:
-        return self._whole.limit is not None or bool(self._hot)
+        return self._whole.rate.limit is not None or bool(self._hot)
 
-    def reserve(self, key: str, now: float) -> float:
-        hot = self._hot.get(_prefix(key)) if self._hot else None
-        return max(self._whole.reserve(now), hot.reserve(now) if hot else 0.0)
+    async def wait(self, key: str, clock: Clock, sleep: Sleep) -> None:
+        # A hot prefix first: who waits for it must not stand in the way of the others.
+        if (hot := self._hot.get(_prefix(key))) is not None:
+            await hot.wait(clock, sleep)
+        if self._whole.rate.limit is not None:
+            await self._whole.wait(clock, sleep)
 
     def succeeded(self, key: str, now: float) -> None:
-        self._whole.succeeded(now)
+        self._whole.rate.succeeded(now)
         if self._hot and (hot := self._hot.get(prefix := _prefix(key))) is not None:
-            hot.succeeded(now)
-            if hot.limit is None:
+            hot.rate.succeeded(now)
+            if hot.rate.limit is None:
                 del self._hot[prefix]
 
     def throttled(self, key: str, now: float) -> float | None:
@@ -61,19 +88,19 @@ class _Rates:
             if len(self._hot) >= _MAX_PREFIXES:
                 self._hot.clear()
             # What the bucket accepted so far is the measure that the prefix starts from.
-            hot = self._hot[prefix] = self._whole.measured_copy()
-        cut = hot.throttled(now)
+            hot = self._hot[prefix] = _Turns(self._whole.rate.measured_copy())
+        cut = hot.rate.throttled(now)
         if len(self._hot) >= _BUCKET_WIDE:
-            cut = self._whole.throttled(now) or cut
-            return self._whole.limit if cut else None
-        return hot.limit if cut else None
+            cut = self._whole.rate.throttled(now) or cut
+            return self._whole.rate.limit if cut else None
+        return hot.rate.limit if cut else None
 
 
 class Limiter:
     """Bound requests in flight to ``concurrency`` and pace them by what the store accepts.
 
     A slot is held until the body of the answer is read or closed; a request that waits to be retried holds
-    none, for the retry layer lies outside.
+    none, for the retry layer lies outside. Nor does one that waits for its turn.
     """
 
     def __init__(
@@ -82,8 +109,8 @@ class Limiter:
         concurrency: int,
         emit: Emit,
         *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        clock: Clock = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._inner = inner
         self._emit = emit
@@ -93,13 +120,10 @@ class Limiter:
         self._rates: dict[tuple[str, str], _Rates] = {}
 
     async def __call__(self, request: Request) -> HttpAnswer:
-        """Wait for a slot and for the request's turn, then send it."""
-        name = (request.bucket, request.kind)
-        rates = self._rates.get(name)
-        if rates is None:
-            rates = self._rates[name] = _Rates()
-        if rates.limited and (delay := rates.reserve(request.key, self._clock())) > 0:
-            await self._sleep(delay)
+        """Wait for the request's turn and for a slot, then send it."""
+        rates = self._rates.get((request.bucket, request.kind)) or self._rates_of(request)
+        if rates.limited:
+            await rates.wait(request.key, self._clock, self._sleep)
         slots = self._slots
         await slots.acquire()
         try:
@@ -108,16 +132,17 @@ class Limiter:
             slots.release()
             raise
         answer.when_closed(lambda _: slots.release())
-        if answer.status < 400 or not _throttles(request, answer):  # noqa: PLR2004 -- the fast path: no error
+        if answer.ok or not _throttles(request, answer):
             rates.succeeded(request.key, self._clock())
-        else:
-            self._throttled(request, rates)
+        elif (rate := rates.throttled(request.key, self._clock())) is not None:
+            self._emit(Throttled(request.bucket, request.kind, rate))
         return answer
 
-    def _throttled(self, request: Request, rates: _Rates) -> None:
-        rate = rates.throttled(request.key, self._clock())
-        if rate is not None:
-            self._emit(Throttled(request.bucket, request.kind, rate))
+    def _rates_of(self, request: Request) -> _Rates:
+        if len(self._rates) >= _MAX_UNLIMITED:
+            self._rates = {name: rates for name, rates in self._rates.items() if rates.limited}
+        rates = self._rates[request.bucket, request.kind] = _Rates()
+        return rates
 
 
 def _throttles(request: Request, answer: HttpAnswer) -> bool:

@@ -2,10 +2,13 @@
 
 - What failed for a passing reason (5xx, a lost connection, a 200 that holds an error) is tried again up to
   ``attempts`` times in all, with full jitter between 0 and ``base_delay * 2**n`` seconds (20 at most).
-- Throttling is no failure: it does not count as an attempt, is bounded by time (five minutes a request),
-  and waits longer (1 second times 2**n), or as long as ``Retry-After`` says.
+- Throttling is no failure: it does not count as an attempt, and waits longer (1 second times 2**n), or as
+  long as ``Retry-After`` says. One request waits for five minutes in all.
 - Both are paid from one budget a job, so that one object may wait out a bad minute while an endpoint that
-  is broken stops the job soon.
+  is broken stops the job soon. Throttling costs nothing as long as the store is alive, that is until it has
+  refused everything for a minute: an abrupt limit, or a store that is shared with others, turns away many
+  more requests than any budget covers, and accepts all of them in the end. Everything refused for five
+  minutes is final.
 - As long as the endpoint has never answered, three attempts are enough: its address is probably wrong.
 - Expired credentials, a wrong clock and an unknown region are put right once each, without waiting.
 - A request whose fate is unknown and which is not repeatable is not repeated: its caller finds out.
@@ -19,10 +22,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from haulyard.errors import TransportError
+from haulyard.errors import S3CredentialsError, TransportError
 from haulyard.events import RequestRetried
 from haulyard.pacing import backoff
-from haulyard.pacing.budget import THROTTLING_COST, TRANSIENT_COST, RetryBudget, ThrottlePatience
+from haulyard.pacing.budget import (
+    MAX_THROTTLED,
+    THROTTLING_COST,
+    TRANSIENT_COST,
+    RetryBudget,
+    ThrottlePatience,
+)
 from haulyard.s3 import faults
 from haulyard.s3.faults import Verdict
 
@@ -39,6 +48,8 @@ if TYPE_CHECKING:
     Correct = Callable[[Request, Verdict, HttpAnswer], Awaitable[bool]]
 
 _UNREACHED_ATTEMPTS = 3
+#: Seconds of nothing but throttling after which a store may be down behind its load balancer.
+_ALIVE = 60.0
 _CORRECTABLE = frozenset((Verdict.REFRESH, Verdict.SKEW, Verdict.REGION))
 _TRANSIENT = frozenset((Verdict.RETRY, Verdict.CONFLICT))
 
@@ -67,11 +78,22 @@ class _Means:
     sleep: Callable[[float], Awaitable[object]]
     random: Callable[[], float]
     reached: bool = False
+    #: When the throttling began that no success has interrupted yet, and when its last answer came.
+    refused_since: float | None = None
+    refused_at: float = 0.0
 
     @property
     def attempts(self) -> int:
         """How many times one request may be tried."""
         return self.policy.attempts if self.reached else min(self.policy.attempts, _UNREACHED_ATTEMPTS)
+
+    def refused_for(self) -> float:
+        """Take note of a throttled answer; return for how many seconds there has been nothing else."""
+        now = self.clock()
+        if self.refused_since is None or now - self.refused_at > MAX_THROTTLED:
+            self.refused_since = now
+        self.refused_at = now
+        return now - self.refused_since
 
 
 class Retrier:
@@ -103,14 +125,16 @@ class Retrier:
                 course = course or _Course(self._means, request)
                 await course.lost(error)
                 continue
-            self._means.reached = True
-            if answer.status < 300 and (  # noqa: PLR2004 -- 2xx, the fast path of every request that succeeds
-                request.classify is None or request.classify(answer.status, answer.headers, answer.body)
-            ):
-                self._means.budget.succeeded(course.spent if course else 0)
+            except S3CredentialsError as error:
+                raise _concerning(request, error) from None
+            means = self._means
+            means.reached = True
+            if answer.ok:
+                means.refused_since = None
+                means.budget.succeeded(course.spent if course else 0)
                 answer.attempts = request.attempt
                 return answer
-            course = course or _Course(self._means, request)
+            course = course or _Course(means, request)
             await course.failed(answer)
 
 
@@ -124,6 +148,7 @@ class _Course:
         self._throttles = 0
         self._corrected: set[Verdict] = set()
         self._patience = ThrottlePatience()
+        self._patient_for = 0.0
         self.spent = 0
 
     async def lost(self, error: TransportError) -> None:
@@ -142,18 +167,35 @@ class _Course:
         reason = code or str(answer.status)
         if verdict in _CORRECTABLE and verdict not in self._corrected:
             self._corrected.add(verdict)
-            if await self._means.correct(request, verdict, answer):
+            if await self._correct(verdict, answer):
                 await self._wait(0.0, reason)
                 return
         elif verdict is Verdict.THROTTLE:
             delay = self._throttle_delay(answer)
-            if self._patience.allows(self._means.clock(), delay) and self._spend(THROTTLING_COST):
+            if self._bears(delay):
                 await self._wait(delay, reason)
                 return
         elif verdict in _TRANSIENT and self._another(TRANSIENT_COST):
             await self._wait(max(self._backoff(), self._asked(answer)), reason)
             return
         raise self._final(answer)
+
+    async def _correct(self, verdict: Verdict, answer: HttpAnswer) -> bool:
+        try:
+            return await self._means.correct(self._request, verdict, answer)
+        except S3CredentialsError as error:
+            raise _concerning(self._request, error) from None
+
+    def _bears(self, delay: float) -> bool:
+        """Whether a throttled request goes on after ``delay`` seconds.
+
+        Its own pauses count, not its turns in the limiter: those are long because others are accepted.
+        """
+        refused = self._means.refused_for()
+        if not self._patience.allows(self._patient_for, delay):
+            return False
+        self._patient_for += delay
+        return refused <= _ALIVE or (refused <= MAX_THROTTLED and self._spend(THROTTLING_COST))
 
     def _final(self, answer: HttpAnswer) -> S3Error:
         request = self._request
@@ -195,3 +237,12 @@ class _Course:
         )
         request.attempt += 1
         await self._means.sleep(delay)
+
+
+def _concerning(request: Request, error: S3CredentialsError) -> S3CredentialsError:
+    """Say for which request there were no credentials: who looks for them does not know."""
+    error.operation = request.operation
+    error.bucket = request.bucket
+    error.key = request.key
+    error.attempts = request.attempt
+    return error

@@ -70,6 +70,7 @@ class Signer:
         """Send one attempt of ``request``."""
         credentials = await self._credentials()
         address = self.address(request.bucket)
+        skew = self.skew
         path, canonical = address.path(request.key)
         headers = {"host": address.authority, **request.headers}
         if credentials is not None:
@@ -87,9 +88,13 @@ class Signer:
             )
         query = encode_query(request.query) if request.query else ""
         http = await self._transport(request.method, address.base_url, path, query, headers, request.body)
-        streamed = request.streamed and http.status < 300  # noqa: PLR2004 -- 2xx, all else is short
-        answer = HttpAnswer(http, None if streamed else await http.read(MAX_BUFFERED))
-        answer.signed_by = credentials
+        ok = http.status < 300  # noqa: PLR2004 -- 2xx
+        # All but a success is short.
+        body = None if ok and request.streamed else await http.read(MAX_BUFFERED)
+        if ok and request.classify is not None:
+            ok = request.classify(http.status, http.headers, body or b"")
+        answer = HttpAnswer(http, body, ok=ok)
+        answer.signed_by, answer.address, answer.skew = credentials, address, skew
         return answer
 
 
