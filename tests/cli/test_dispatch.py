@@ -10,7 +10,8 @@ import pytest
 
 from haulyard.cli import commands, dispatch, exits
 from haulyard.cli.commands import COMMANDS
-from haulyard.errors import ConfigError, S3NetworkError
+from haulyard.errors import ConfigError, S3NetworkError, S3RegionError
+from haulyard.events import RequestDone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +89,7 @@ def test_help_of_a_command_shows_its_examples_and_how_to_try_them(haul: Box) -> 
     [
         (ConfigError("wrong", hint="do better"), exits.USAGE),
         (S3NetworkError("gone"), exits.TEMPORARY),
+        (S3RegionError("elsewhere"), exits.USAGE),
         (FileNotFoundError(2, "No such file or directory", "x"), exits.NOT_FOUND),
         (PermissionError(13, "Permission denied", "x"), exits.DENIED),
         (OSError(28, "No space left on device", "x"), exits.FAILED),
@@ -166,6 +168,21 @@ def test_the_source_side_has_its_own_connection(haul: Box, probe: Probe) -> None
 def test_mistyped_variables_are_warned_of(haul: Box, probe: Probe) -> None:
     haul.environ["HAUL_REGOIN"] = "x"
     assert "warning: HAUL_REGOIN is not a variable" in haul("probe").err
+
+
+def test_windows_is_said_to_be_unsupported(haul: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "_SUPPORTED", False)
+    assert (haul("ls").code, "Windows is not supported" in haul("ls").err) == (2, True)
+
+
+def test_numbers_are_said_at_the_end_on_request(haul: Box, probe: Probe) -> None:
+    async def work(context: Context) -> int:
+        context.emit(RequestDone("GetObject", "b", "k", 200, 1, 0.01, 0, 5))
+        return 0
+
+    probe.does = work
+    assert "info: GetObject: 1 requests" in haul("probe", "--log-level", "info").err
+    assert haul("probe").err == ""
 
 
 def test_settings_of_the_environment_count(haul: Box, probe: Probe, tmp_path: Path) -> None:

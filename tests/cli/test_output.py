@@ -113,14 +113,13 @@ def test_json_holds_one_event_a_line() -> None:
     error = S3NotFound("gone", bucket="b", key="k", code="NoSuchKey", status=404, request_id="r", hint="h")
     output.at("line 2", "cp").transfer(TransferDone("copy", "a", "b", 1, error=error))
     output.at("line 2", "cp").error(error)
-    output.warn("careful", "do")
     output.note("by the way")
     output.statistics(Statistics())
     streams.writer.flush()
     facts = [json.loads(line) for line in streams.written.splitlines()]
     assert facts[0] == {"event": "fact", "name": "ü\n"}
     assert facts[1]["etag"] == "e"
-    failed, problem, warning, note, statistics = map(json.loads, streams.said.splitlines())
+    failed, problem, note, statistics = map(json.loads, streams.said.splitlines())
     assert (failed["where"], failed["error"]["error"]) == ("line 2", "S3NotFound")
     assert problem == {
         "event": "error",
@@ -135,7 +134,6 @@ def test_json_holds_one_event_a_line() -> None:
         "request_id": "r",
         "attempts": 1,
     }
-    assert warning == {"event": "warning", "message": "careful", "hint": "do"}
     assert note["message"] == "by the way"
     assert statistics["retries"] == 0
 
@@ -143,15 +141,14 @@ def test_json_holds_one_event_a_line() -> None:
 def test_text_for_people() -> None:
     streams = Streams()
     output = streams.output()
-    output.warn("careful", "do")
     output.note("by the way")
     output.log("debug: x")
     statistics = Statistics()
     statistics(RequestDone("GetObject", "b", "k", 200, 1, 0.01, 0, 5))
     output.statistics(statistics)
     lines = streams.said.splitlines()
-    assert lines[:4] == ["haul cp: warning: careful", "  do", "by the way", "debug: x"]
-    assert lines[4].startswith("info: GetObject: 1 requests, p50")
+    assert lines[:2] == ["by the way", "debug: x"]
+    assert lines[2].startswith("info: GetObject: 1 requests, p50")
 
 
 def test_both_streams_of_a_terminal_keep_their_order_and_clear_the_bar() -> None:

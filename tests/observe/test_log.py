@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from haulyard.errors import ConfigError
-from haulyard.events import RequestDone, RequestRetried, TransferDone, Warned
+from haulyard.events import RequestDone, RequestRetried, Throttled, TransferDone, Warned
 from haulyard.observe.log import Log
 
 if TYPE_CHECKING:
@@ -60,7 +60,19 @@ def test_a_file_holds_times_levels_and_the_fate_of_objects(tmp_path: Path) -> No
     assert done == "2023-11-14T22:13:20.250Z info    upload: a to s3://b/a"
     last = json.loads(as_objects[-1])
     assert (last["time"], last["level"], last["event"]) == ("2023-11-14T22:13:20.250Z", "info", "object")
-    assert said == []
+    assert said[0] == "warning: careful"
+    assert len(said) == 2
+
+
+def test_a_store_that_throttles_is_reported_now_and_then() -> None:
+    said: list[str] = []
+    now = [0.0]
+    log = Log("info", "", said.append, clock=lambda: now[0])
+    for moment in (0.0, 1.0, 9.0, 11.0, 12.0):
+        now[0] = moment
+        log(Throttled("b", "read", 10.0))
+    log(Throttled("b", "write", 10.0))
+    assert len(said) == 3
 
 
 def test_a_file_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:

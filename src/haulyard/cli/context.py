@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from haulyard.cli.foresight import nobody
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -110,7 +112,7 @@ class Context:
         if wanted is None:
             wanted = self.output.writer.on_terminal and not self.output.as_json
         if not wanted:
-            yield _ignore
+            yield nobody
             return
         from haulyard.observe.progress import Progress
 
@@ -139,7 +141,3 @@ class Context:
     async def close(self) -> None:
         """Close every connection."""
         await self._connections.close()
-
-
-def _ignore(objects: int, size: int) -> None:
-    """Take no note: no bar is shown."""

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from haulyard.stores.assemble import Connection
 
 
+# uvloop and flock are missing there.
+_SUPPORTED = os.name == "posix"
+
+
 class Process(NamedTuple):
     """What a command line runs in; tests give their own. ``connect`` None means real connections."""
 
@@ -70,6 +74,8 @@ def dispatch(words: Sequence[str], process: Process) -> int:
 
 
 def _dispatch(words: Sequence[str], process: Process, output: Output) -> int:
+    if not _SUPPORTED:
+        raise ConfigError("Windows is not supported", hint="use the Windows Subsystem for Linux")
     if not words or words[0] in {"-h", "--help"}:
         output.lines([commands.overview()])
         return exits.OK if words else exits.USAGE
@@ -80,6 +86,7 @@ def _dispatch(words: Sequence[str], process: Process, output: Output) -> int:
     from haulyard.cli.flags import settings_given
     from haulyard.cli.parsing import HelpRequested, build
     from haulyard.config import resolve
+    from haulyard.events import Warned
     from haulyard.stores.profiles import profile_values
 
     try:
@@ -95,9 +102,9 @@ def _dispatch(words: Sequence[str], process: Process, output: Output) -> int:
     settings = resolve_with({})
     output.as_json, output.trace = settings.json, settings.log_level == "debug"
     options = module.read(arguments)
-    for warning in settings.warnings:
-        output.warn(warning)
     context = _open_context(settings, output, process, resolve_with)
+    for warning in settings.warnings:
+        context.emit(Warned(warning))
     outcome = module.run(options, context)
     if isinstance(outcome, int):
         return outcome

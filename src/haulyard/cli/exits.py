@@ -1,15 +1,15 @@
 """The exit codes: the one table, and which error ends in which.
 
-====  ==========================================================================================
+====  =======================================================================================================
 0     all done
 1     some items failed; they are listed, and the same command can be run again
-2     usage or configuration; a job that is locked, stale or damaged
+2     usage or configuration (wrong region, a store that cannot do it); a job that is locked, stale or damaged
 3     credentials or permission
 4     not found: bucket, key, local path, a wildcard that matches nothing
 5     temporary (network, throttling, 5xx): run again later
 130   interrupted, resumable
 141   the reader of standard output went away (128 + SIGPIPE, as for any Unix program)
-====  ==========================================================================================
+====  =======================================================================================================
 
 3, 4 and 5 are used only when nothing could go on.
 """
@@ -26,8 +26,10 @@ from haulyard.errors import (
     S3AuthError,
     S3NetworkError,
     S3RateLimit,
+    S3RegionError,
     S3ServerError,
     TransportError,
+    Unsupported,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ BROKEN_PIPE = 141
 _TABLE: tuple[tuple[tuple[type[BaseException], ...], int], ...] = (
     ((KeyboardInterrupt,), INTERRUPTED),
     ((BrokenPipeError,), BROKEN_PIPE),
-    ((ConfigError, JobError), USAGE),
+    ((ConfigError, JobError, S3RegionError, Unsupported), USAGE),
     ((S3AuthError, AccessDenied, PermissionError), DENIED),
     ((NotFound, FileNotFoundError), NOT_FOUND),
     ((S3RateLimit, S3NetworkError, S3ServerError, TransportError), TEMPORARY),

@@ -91,13 +91,6 @@ class Output:
         else:
             self._say(text)
 
-    def warn(self, message: str, hint: str = "") -> None:
-        """Say on standard error what a person should know although the work goes on."""
-        if self.as_json:
-            self._remark("warning", {"message": message, "hint": hint})
-        else:
-            self._say(f"{self._prefix}warning: {lines.escape(message)}", hint)
-
     def error(self, error: BaseException) -> None:
         """Say on standard error what happened (one line) and what to do about it (one more)."""
         if self.as_json:

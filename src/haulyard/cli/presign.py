@@ -15,6 +15,7 @@ from haulyard.cli.places import object_url, s3_url, with_version
 from haulyard.cli.properties import put_options
 from haulyard.config.kinds import parse_duration, parse_size
 from haulyard.errors import ConfigError, HaulError
+from haulyard.events import Warned
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -118,9 +119,11 @@ async def run(options: Options, context: Context) -> int:
             context.output.note(f"send with it: {name}: {value}")
     ends = credentials.expires_at if credentials is not None else None
     if ends is not None and ends < time.time() + options.expires:
-        context.output.warn(
-            f"the credentials end at {_date(ends)}, and the URL with them",
-            "sign with keys that last longer, or ask for a shorter --expires-in",
+        context.emit(
+            Warned(
+                f"the credentials end at {_date(ends)}, and the URL with them",
+                "sign with keys that last longer, or ask for a shorter --expires-in",
+            )
         )
     return exits.OK
 
@@ -146,9 +149,10 @@ async def _learn_region(bucket: str, context: Context) -> None:
     try:
         await context.connection().client.head_bucket(bucket)
     except HaulError as error:
-        context.output.warn(
-            f"the bucket's region was not confirmed: {error}",
-            "the URL works if --region is the bucket's",
+        context.emit(
+            Warned(
+                f"the bucket's region was not confirmed: {error}", "the URL works if --region is the bucket's"
+            )
         )
 
 

@@ -194,7 +194,7 @@ class Settings:
         profile_key="response_checksum_validation",
     )
     log_level: str = _setting("warning", choice(*LOG_LEVELS), "how much is said on standard error")
-    log_file: str = _setting("", TEXT, "file that the log is appended to, instead of standard error")
+    log_file: str = _setting("", TEXT, "file that the log is appended to; standard error keeps the warnings")
     progress: bool | None = _setting(None, FLAG, "show a progress bar; unset: on a terminal")
     json: bool = _setting(False, FLAG, "print one JSON object a line")  # noqa: FBT003
     job_dir: str = _setting(".haul/jobs", TEXT, "where jobs keep their folders")
