@@ -8,21 +8,24 @@ SRC; `-r SRC DST/` makes DST/SRC/…; a DESTINATION that ends in a slash means "
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from haulyard.cli import flags, transferring
-from haulyard.cli.ends import Reading, open_destination, open_source
+from haulyard.cli.ends import Reading, Sources, by_store, open_destination
 from haulyard.cli.properties import customer_encryption, put_options
-from haulyard.errors import ConfigError
+from haulyard.cli.transferring import replaces_metadata
+from haulyard.errors import ConfigError, NotFound
 from haulyard.events import TransferDone
+from haulyard.stores.local import LocalStore
 from haulyard.transfer.engine import mover
 from haulyard.transfer.filters import Filter, Pattern
-from haulyard.transfer.guard import guarded
+from haulyard.transfer.guard import guarded, looking_at
 from haulyard.transfer.items import prefix_of
 from haulyard.transfer.mapping import CopyRules, Mapping, Placement, map_jobs
 from haulyard.transfer.selection import as_directory
-from haulyard.transfer.sources import find
+from haulyard.transfer.sources import explain_missing, find
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -31,8 +34,10 @@ if TYPE_CHECKING:
     from haulyard.cli.context import Context
     from haulyard.cli.ends import Destination, Source
     from haulyard.models import Encryption, PutOptions
+    from haulyard.stores.base import Store
     from haulyard.transfer.engine import Move
     from haulyard.transfer.items import Job
+    from haulyard.transfer.options import TransferOptions
     from haulyard.transfer.scratch import Claims
     from haulyard.transfer.sources import Found
 
@@ -57,8 +62,9 @@ class Options:
     dry_run: bool
     put: PutOptions
     source_encryption: Encryption | None
-    replace_metadata: bool
+    metadata_directive: str
     move: bool = False
+    verify: bool = False
 
     @property
     def action(self) -> str:
@@ -95,7 +101,6 @@ def read(arguments: Namespace) -> Options:
     if arguments.manifest and len(arguments.source) > 1:
         raise ConfigError("--manifest goes with one source", hint="name the bucket or prefix of its keys")
     key_file = arguments.source_sse_c_key_file or arguments.sse_c_key_file
-    given = (put.content_type, put.content_encoding, put.cache_control, put.metadata, put.expires)
     return Options(
         tuple(arguments.source),
         arguments.destination,
@@ -114,7 +119,7 @@ def read(arguments: Namespace) -> Options:
         arguments.dry_run,
         put,
         customer_encryption(key_file),
-        arguments.metadata_directive == "REPLACE" or (any(given) and arguments.metadata_directive != "COPY"),
+        arguments.metadata_directive,
     )
 
 
@@ -122,46 +127,53 @@ async def run(options: Options, context: Context) -> int:
     """Copy what was asked for, report each object, and return the exit code."""
     if "-" in (*options.sources, options.destination):
         return await _stream(options, context)
+    opener = Sources(context, options.reading)
+    sources = [opener.open(text) for text in options.sources]
+    if options.move and any(source.version_id for source in sources):
+        raise ConfigError("mv of a version would leave the others", hint="use cp, then haul rm --version-id")
+    alone = len(sources) == 1
+    kind = sources[0].selection.kind
+    destination = open_destination(
+        options.destination,
+        context,
+        single=alone and kind == "object",
+        several=not alone or kind in {"wildcard", "manifest"},
+    )
+    if options.no_clobber and not options.dry_run:
+        below = as_directory(destination.target.key)
+        store = await transferring.proved(destination.store, context, below=below)
+        destination = destination._replace(store=store)
     account = transferring.Account(context)
-    sources = [open_source(text, context, options.reading) for text in options.sources]
-    single = len(sources) == 1 and sources[0].selection.kind == "object"
-    destination = open_destination(options.destination, context, single=single)
-    if not options.dry_run:
-        sources, destination = await _prove(sources, destination, options, context)
     with ExitStack() as stack:
         claims = _claims(options, stack)
-        for source in sources:
-            found = _found(source, options, context)
-            pages = _jobs(found, source, destination, options, account, claims, alone=len(sources) == 1)
-            if options.dry_run:
-                await _announce(pages, source, destination, options, context)
-                continue
-            move = _mover(source, destination, options, context)
+        for group in by_store(sources):
+            source = await _proved_source(group[0], options, context)
+            ends = (source.store, destination.store)
+            pages = _all_jobs(
+                [each._replace(store=source.store) for each in group],
+                destination,
+                options,
+                context,
+                account,
+                claims,
+            )
             await account.move(
                 pages,
-                move,
-                (source.store, destination.store),
+                _mover(source, destination, options, context, alone=alone),
+                ends,
                 action=options.action,
-                no_clobber=options.no_clobber or options.update,
-                single=single,
+                no_clobber=options.no_clobber,
+                single=alone and kind == "object",
             )
     return account.exit_code()
 
 
-async def _prove(
-    sources: list[Source], destination: Destination, options: Options, context: Context
-) -> tuple[list[Source], Destination]:
-    """Find out what the stores honour, where that decides what may be deleted or must be kept."""
-    proved = transferring.proved
-    if options.move:
-        sources = [
-            each._replace(store=await proved(each.store, context, source=True, below=each.selection.base))
-            for each in sources
-        ]
-    if options.no_clobber:
-        store = await proved(destination.store, context, below=as_directory(destination.target.key))
-        destination = destination._replace(store=store)
-    return sources, destination
+async def _proved_source(source: Source, options: Options, context: Context) -> Source:
+    """Find out what the source's store honours, where that decides what is deleted."""
+    if not options.move or options.dry_run:
+        return source
+    below = source.selection.base
+    return source._replace(store=await transferring.proved(source.store, context, source=True, below=below))
 
 
 def _claims(options: Options, stack: ExitStack) -> Claims | None:
@@ -173,32 +185,33 @@ def _claims(options: Options, stack: ExitStack) -> Claims | None:
     return stack.enter_context(Claims())
 
 
-def _jobs(
-    found: AsyncIterator[list[Found]],
-    source: Source,
+async def _all_jobs(
+    sources: list[Source],
     destination: Destination,
     options: Options,
+    context: Context,
     account: transferring.Account,
     claims: Claims | None,
-    *,
-    alone: bool,
 ) -> AsyncIterator[list[Job]]:
-    """Return pages of what is to be copied from one source."""
-    from haulyard.stores.local import LocalStore
-
-    mapping = Mapping(source.selection, destination.target, flatten=options.flatten, alone=alone)
-    rules = CopyRules(
-        options.flatten,
-        keep_markers=not isinstance(destination.store, LocalStore),
-        in_place=options.replace_metadata and not options.move,
-    )
-    placement = Placement(source.store, source.selection, destination.store, mapping, rules)
-    return map_jobs(
-        found,
-        placement,
-        lambda refusal: account.refuse(source.store, destination.store, refusal, options.action),
-        claims,
-    )
+    """Yield what is to be copied; a source that selects nothing is reported, unless it is the only one."""
+    alone = len(options.sources) == 1
+    for source in sources:
+        mapping = Mapping(source.selection, destination.target, flatten=options.flatten, alone=alone)
+        rules = CopyRules(
+            options.flatten,
+            keep_markers=not isinstance(destination.store, LocalStore),
+            in_place=replaces_metadata(options.put, options.metadata_directive) and not options.move,
+        )
+        placement = Placement(source.store, source.selection, destination.store, mapping, rules)
+        found = _found(source, options, context)
+        refuse = partial(account.refuse, source.store, destination.store, action=options.action)
+        try:
+            async for page in map_jobs(found, placement, refuse, claims):
+                yield page
+        except NotFound as error:
+            if alone:
+                raise
+            account.fail(error)
 
 
 def _found(source: Source, options: Options, context: Context) -> AsyncIterator[list[Found]]:
@@ -211,38 +224,66 @@ def _found(source: Source, options: Options, context: Context) -> AsyncIterator[
     return find(source.store, source.selection, filters, version_id=source.version_id)
 
 
-def _mover(source: Source, destination: Destination, options: Options, context: Context) -> Move:
+def _mover(
+    source: Source, destination: Destination, options: Options, context: Context, *, alone: bool
+) -> Move:
     settings = transferring.transfer_options(
         context,
         options.put,
         source_encryption=options.source_encryption,
         no_clobber=options.no_clobber,
-        replace_metadata=options.replace_metadata,
+        metadata_directive=options.metadata_directive,
+        durable=options.move,
     )
-    move = mover(source.store, destination.store, settings, context.emit)
-    if options.move:
+    ends = (source.store, destination.store)
+    move = mover(*ends, settings, context.emit)
+    if options.dry_run:
+        move = _announcer(*ends, settings, options)
+    elif options.move:
         from haulyard.transfer.removal import then_remove
 
-        move = then_remove(move, source.store, context.emit)
-    if options.no_clobber or options.update:
-        return guarded(move, source.store, destination.store, no_clobber=options.no_clobber)
-    return move
+        comparer = None
+        if options.verify:
+            from haulyard.transfer.evidence import ContentComparer  # only where it is asked for
 
-
-async def _announce(
-    pages: AsyncIterator[list[Job]],
-    source: Source,
-    destination: Destination,
-    options: Options,
-    context: Context,
-) -> None:
-    """Say what would be done."""
-    here, there = prefix_of(source.store), prefix_of(destination.store)
-    async for page in pages:
-        for item, target in page:
-            context.output.transfer(
-                TransferDone(options.action, here + item.key, there + target, item.size, reason="dry run")
+            comparer = ContentComparer(
+                *ends,
+                source_encryption=options.source_encryption,
+                destination_encryption=options.put.encryption,
             )
+        move = then_remove(move, *ends, settings, context.emit, same_content=comparer)
+    if options.no_clobber or options.update:
+        move = guarded(move, *ends, settings)
+    return _explaining(move, source.store) if alone and source.selection.kind == "object" else move
+
+
+def _explaining(move: Move, source: Store) -> Move:
+    """Return ``move``, which says of a prefix or directory that it is no object."""
+
+    async def move_or_explain(job: Job) -> TransferDone:
+        try:
+            return await move(job)
+        except NotFound as error:
+            if error.key != job.item.key or error.code == "NoSuchBucket":
+                raise
+            raise await explain_missing(source, job.item.key, error) from error
+
+    return move_or_explain
+
+
+def _announcer(source: Store, destination: Store, settings: TransferOptions, options: Options) -> Move:
+    """Return what only says what would be done."""
+    here, there = prefix_of(source), prefix_of(destination)
+
+    async def announce(job: Job) -> TransferDone:
+        item, target = job
+        size = item.size
+        if size < 0:
+            reading = looking_at(source, settings.source_encryption)
+            size = (await source.head(item.key, replace(reading, version_id=item.version_id))).size
+        return TransferDone(options.action, here + item.key, there + target, size, reason="dry run")
+
+    return announce
 
 
 async def _stream(options: Options, context: Context) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from haulyard.errors import ConfigError, NotFound
@@ -12,6 +13,8 @@ from haulyard.transfer.selection import has_wildcard, select, select_manifest
 from haulyard.url import LocalPath, S3Url, StdStream, parse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from haulyard.cli.context import Context
     from haulyard.stores.base import Store
     from haulyard.transfer.selection import Selection
@@ -41,6 +44,8 @@ class Reading(NamedTuple):
     slash_is_enough: bool = True
     manifest: bool = False
     version_id: str = ""
+    is_source: bool = True
+    """Whether it is one of two ends: then the ``--source-…`` settings concern it."""
 
 
 def parse_end(text: str) -> S3Url | LocalPath:
@@ -59,69 +64,125 @@ def parse_end(text: str) -> S3Url | LocalPath:
 
 
 def open_source(text: str, context: Context, reading: Reading) -> Source:
-    """Understand one source argument.
+    """Understand one source argument; see `Sources`."""
+    return Sources(context, reading).open(text)
+
+
+class Sources:
+    """Opens the source arguments of one command; those in one bucket or directory share a store."""
+
+    def __init__(self, context: Context, reading: Reading) -> None:
+        self._context = context
+        self._reading = reading
+        self._buckets: dict[str, Store] = {}
+        self._directories: dict[str, LocalStore] = {}
+
+    def open(self, text: str) -> Source:
+        """Understand one source argument.
+
+        Raises:
+            ConfigError: A tree without --recursive, a wildcard where none can be, or a pipe or device.
+            NotFound: A local path that does not exist.
+        """
+        end = parse_end(text)
+        if isinstance(end, LocalPath):
+            return self._open_path(end.path)
+        reading = self._reading
+        store = self._bucket(end)
+        version_id = end.version_id or reading.version_id
+        if reading.manifest:
+            return Source(store, select_manifest(end.key))
+        selection = select(
+            end.key,
+            recursive=reading.recursive,
+            raw=reading.raw or bool(version_id),
+            slash_is_enough=reading.slash_is_enough,
+        )
+        return Source(store, selection, version_id)
+
+    def _open_path(self, path: str) -> Source:
+        reading = self._reading
+        if os.path.isdir(path):
+            if reading.manifest:
+                return Source(self._directory(path), select_manifest(""))
+            return Source(self._directory(path), self._select_root(path))
+        if not reading.raw and has_wildcard(path):
+            at = min(at for at in (path.find("*"), path.find("?")) if at >= 0)
+            cut = path.rfind("/", 0, at) + 1
+            return Source(self._directory(path[:cut]), select(path[cut:]))
+        _check_file(path)
+        directory, name = os.path.split(path)
+        return Source(self._directory(directory), select(name, raw=True))
+
+    def _select_root(self, path: str) -> Selection:
+        # A directory that is itself the root of its store: its name is kept by hand.
+        name = "" if path.endswith("/") else os.path.basename(path)
+        return select(
+            "",
+            recursive=self._reading.recursive,
+            name="" if name in {".", ".."} else name,
+            slash_is_enough=self._reading.slash_is_enough,
+        )
+
+    def _bucket(self, url: S3Url) -> Store:
+        store = self._buckets.get(url.bucket)
+        if store is None:
+            store = self._buckets[url.bucket] = self._context.bucket(url, source=self._reading.is_source)
+        return store
+
+    def _directory(self, path: str) -> LocalStore:
+        root = path or "."
+        store = self._directories.get(root)
+        if store is None:
+            store = self._directories[root] = LocalStore(
+                root, follow_symlinks=self._reading.follow_symlinks, emit=self._context.emit
+            )
+        return store
+
+
+def by_store(sources: Sequence[Source]) -> list[list[Source]]:
+    """Return the sources in groups of one store each, in the order of their first members."""
+    groups: dict[int, list[Source]] = {}
+    for source in sources:
+        groups.setdefault(id(source.store), []).append(source)
+    return list(groups.values())
+
+
+def open_destination(
+    text: str, context: Context, *, single: bool = False, several: bool = False
+) -> Destination:
+    """Understand the destination argument.
+
+    ``single`` where exactly one object goes there, ``several`` where what goes there comes from several
+    sources, a wildcard or a manifest. Whether a tree goes into a directory of its own is never decided by
+    what exists: the same command run again must do the same.
 
     Raises:
-        ConfigError: A tree without --recursive, or a wildcard where none can be.
-        NotFound: A local path that does not exist.
+        ConfigError: A version, or one name for several objects.
     """
-    end = parse_end(text)
-    if isinstance(end, LocalPath):
-        return _open_local_source(end.path, context, reading)
-    store = context.bucket(end, source=True)
-    version_id = end.version_id or reading.version_id
-    if reading.manifest:
-        return Source(store, select_manifest(end.key))
-    selection = select(
-        end.key,
-        recursive=reading.recursive,
-        raw=reading.raw or bool(version_id),
-        slash_is_enough=reading.slash_is_enough,
-    )
-    return Source(store, selection, version_id)
-
-
-def open_destination(text: str, context: Context, *, single: bool) -> Destination:
-    """Understand the destination argument; ``single`` where exactly one object goes there."""
     end = parse_end(text)
     if isinstance(end, S3Url):
         if end.version_id:
             raise ConfigError(f"{end} names a version, which cannot be written", hint="leave the version out")
         return Destination(context.bucket(end), Target.parse(end.key))
     path = end.path
-    into = path.endswith("/") or os.path.isdir(path)
-    if into or not single:
-        return Destination(context.directory(path), Target("", into=path.endswith("/") or not single or into))
-    directory, name = os.path.split(path)
-    return Destination(context.directory(directory or "."), Target(name, into=False))
+    has_slash = path.endswith("/")
+    if single and not has_slash and not os.path.isdir(path):
+        directory, name = os.path.split(path)
+        return Destination(context.directory(directory or "."), Target(name, into=False))
+    if several and not has_slash and not os.path.isdir(path):
+        raise ConfigError(
+            f"{path} is one name, and there may be several objects", hint=f"write {path}/ for a directory"
+        )
+    return Destination(context.directory(path), Target("", into=has_slash or single or several))
 
 
-def _open_local_source(path: str, context: Context, reading: Reading) -> Source:
-    def store(root: str) -> LocalStore:
-        return LocalStore(root or ".", follow_symlinks=reading.follow_symlinks, emit=context.emit)
-
-    if os.path.isdir(path):
-        if reading.manifest:
-            return Source(store(path), select_manifest(""))
-        name = "" if path.endswith("/") else os.path.basename(os.path.abspath(path))
-        # A directory that is itself the root of its store: its name is kept by hand.
-        return Source(store(path), _select_root(name, reading))
-    if not reading.raw and has_wildcard(path):
-        at = min(at for at in (path.find("*"), path.find("?")) if at >= 0)
-        cut = path.rfind("/", 0, at) + 1
-        return Source(store(path[:cut]), select(path[cut:]))
-    if not os.path.lexists(path):
-        raise NotFound(f"{path}: no such file or directory", store="local", operation="read", key=path)
-    directory, name = os.path.split(path)
-    return Source(store(directory), select(name, raw=True))
-
-
-def _select_root(name: str, reading: Reading) -> Selection:
-    if name in {".", ".."}:
-        name = ""
-    return select(
-        "",
-        recursive=reading.recursive,
-        name=name,
-        slash_is_enough=reading.slash_is_enough,
-    )
+def _check_file(path: str) -> None:
+    """Raise unless ``path`` leads to a regular file."""
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        what = "a symbolic link that leads nowhere" if os.path.islink(path) else "no such file or directory"
+        raise NotFound(f"{path}: {what}", store="local", operation="read", key=path) from None
+    if not stat.S_ISREG(mode):
+        raise ConfigError(f"{path} is no regular file", hint=f"a pipe goes with haul put {path} s3://…")

@@ -93,7 +93,7 @@ def _is_regular(path: str) -> bool:
 
 
 async def _upload(options: Options, context: Context) -> None:
-    from haulyard.cli.transferring import transfer_options
+    from haulyard.cli.transferring import resumable, transfer_options
     from haulyard.stores.local import LocalStore
     from haulyard.transfer.engine import mover
     from haulyard.transfer.items import Item, Job
@@ -101,6 +101,7 @@ async def _upload(options: Options, context: Context) -> None:
     directory, name = os.path.split(options.source)
     source = LocalStore(directory or ".", emit=context.emit)
     move = mover(source, context.bucket(options.url), transfer_options(context, options.put), context.emit)
-    done = await move(Job(Item(name), options.url.key))
+    with resumable(context):
+        done = await move(Job(Item(name), options.url.key))
     context.emit(done)
     context.output.transfer(done)

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from haulyard.cli import flags, transferring
-from haulyard.cli.ends import Reading, open_source
+from haulyard.cli.ends import Reading, Sources, by_store
 from haulyard.cli.places import s3_url
-from haulyard.errors import ConfigError
+from haulyard.errors import ConfigError, NotFound
 from haulyard.events import TransferDone
-from haulyard.transfer.deletion import delete_items
 from haulyard.transfer.filters import Filter, Pattern
 from haulyard.transfer.items import prefix_of
 from haulyard.transfer.sources import find, find_versions
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
     from haulyard.cli.ends import Source
     from haulyard.transfer.items import Item
     from haulyard.transfer.sources import Found
+
+#: Keys of one DeleteObjects (S3's limit).
+_BATCH = 1000
 
 EXAMPLES = ("haul rm s3://demo/hello.txt", "haul rm -r s3://demo/ --include '*.tmp' --dry-run")
 
@@ -76,6 +78,7 @@ def read(arguments: Namespace) -> Options:
             slash_is_enough=False,
             manifest=bool(arguments.manifest),
             version_id=arguments.version_id,
+            is_source=False,
         ),
         arguments.manifest,
         arguments.filters,
@@ -87,21 +90,18 @@ def read(arguments: Namespace) -> Options:
 async def run(options: Options, context: Context) -> int:
     """Remove what was asked for, report each object, and return the exit code."""
     account = transferring.Account(context)
-    filters = Filter([Pattern(include, text) for include, text in options.filters])
-    for text in options.sources:
-        source = open_source(text, context, options.reading)
-        pages = _items(_found(source, options, filters, context))
+    opener = Sources(context, options.reading)
+    for sources in by_store([opener.open(text) for text in options.sources]):
+        store = sources[0].store
+        pages = _batched(_items(sources, options, context, account))
         if options.dry_run:
-            prefix = prefix_of(source.store)
+            prefix = prefix_of(store)
             async for page in pages:
                 for item in page:
                     done = TransferDone("delete", prefix + item.key, "", item.size, reason="dry run")
                     context.output.transfer(done)
-            continue
-        with context.stop.attended(), context.progress("objects"):
-            account.add(
-                await delete_items(source.store, pages, account.report, stopped=context.stop.is_requested)
-            )
+        else:
+            await account.remove(store, pages)
     return account.exit_code()
 
 
@@ -109,13 +109,35 @@ def _found(source: Source, options: Options, filters: Filter, context: Context) 
     if options.manifest:
         from haulyard.transfer.manifest import find_listed  # gzip, csv and json
 
-        opener = context.connection(source=True).bucket
+        opener = context.connection().bucket
         return find_listed(source.store, source.selection, options.manifest, filters, open_bucket=opener)
     if options.all_versions:
         return find_versions(source.store, source.selection, filters)
     return find(source.store, source.selection, filters, version_id=source.version_id)
 
 
-async def _items(pages: AsyncIterator[list[Found]]) -> AsyncIterator[list[Item]]:
+async def _items(
+    sources: list[Source], options: Options, context: Context, account: transferring.Account
+) -> AsyncIterator[list[Item]]:
+    """Yield what all sources select; one that selects nothing is reported, unless it is the only one."""
+    filters = Filter([Pattern(include, text) for include, text in options.filters])
+    for source in sources:
+        try:
+            async for page in _found(source, options, filters, context):
+                yield [found.item for found in page]
+        except NotFound as error:
+            if len(options.sources) == 1:
+                raise
+            account.fail(error)
+
+
+async def _batched(pages: AsyncIterator[list[Item]]) -> AsyncIterator[list[Item]]:
+    """Yield the same items in pages of a request each: URLs one by one would make as many requests."""
+    waiting: list[Item] = []
     async for page in pages:
-        yield [found.item for found in page]
+        waiting += page
+        if len(waiting) >= _BATCH:
+            yield waiting[:_BATCH]
+            waiting = waiting[_BATCH:]
+    if waiting:
+        yield waiting

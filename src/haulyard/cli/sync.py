@@ -16,7 +16,6 @@ from haulyard.errors import ConfigError, TransferError
 from haulyard.events import TransferDone
 from haulyard.stores.local import LocalStore
 from haulyard.transfer.compare import SyncRules
-from haulyard.transfer.deletion import delete_items
 from haulyard.transfer.engine import mover
 from haulyard.transfer.evidence import ContentComparer
 from haulyard.transfer.filters import Filter, Pattern
@@ -142,7 +141,7 @@ async def _open(options: Options, context: Context) -> tuple[Source, Destination
             f"{options.source} is a file, and sync works on directories and prefixes",
             hint="use haul cp for one file",
         )
-    destination = open_destination(options.destination, context, single=False)
+    destination = open_destination(options.destination, context)
     below = as_directory(destination.target.key)
     store = await transferring.proved(destination.store, context, below=below, may_write=not options.dry_run)
     # What is only read is not written to for a proof.
@@ -205,10 +204,7 @@ async def _delete(
         context.output.error(error)
         account.add(Summary(failed=1))
         return
-    with context.stop.attended():
-        account.add(
-            await delete_items(store, _paged(pages), account.report, stopped=context.stop.is_requested)
-        )
+    await account.remove(store, _paged(pages))
 
 
 async def _paged(pages: Iterator[list[Item]]) -> AsyncIterator[list[Item]]:

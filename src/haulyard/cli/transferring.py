@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from haulyard.cli import exits, flags
 from haulyard.cli.foresight import foreseen
 from haulyard.events import TransferDone
 from haulyard.stores.local import LocalStore
+from haulyard.transfer.deletion import delete_items
 from haulyard.transfer.engine import run
 from haulyard.transfer.items import Summary, prefix_of
 from haulyard.transfer.options import TransferOptions
+from haulyard.transfer.resume import forget_completed
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from haulyard.cli.context import Context
+    from haulyard.errors import HaulError
     from haulyard.models import Encryption, PutOptions
     from haulyard.stores.base import Store
     from haulyard.transfer.engine import Move
-    from haulyard.transfer.items import Job
+    from haulyard.transfer.items import Item, Job
     from haulyard.transfer.mapping import Refusal
 
 #: The groups of flags of every transfer.
@@ -51,9 +56,14 @@ def transfer_options(
     *,
     source_encryption: Encryption | None = None,
     no_clobber: bool = False,
-    replace_metadata: bool = False,
+    metadata_directive: str = "",
+    durable: bool = False,
 ) -> TransferOptions:
-    """Return the options of a run from settings and flags."""
+    """Return the options of a run from settings and flags.
+
+    A copy keeps the properties of its source unless some are given or ``metadata_directive`` is REPLACE: S3
+    replaces all of them, or none. Tags are a kind of their own.
+    """
     settings = context.settings
     required_only = settings.request_checksum_calculation == "when_required"
     return TransferOptions(
@@ -61,10 +71,36 @@ def transfer_options(
         source_encryption=source_encryption,
         part_size=settings.part_size,
         no_clobber=no_clobber,
-        replace_metadata=replace_metadata,
+        replace_metadata=replaces_metadata(put, metadata_directive),
+        replace_tags=bool(put.tags),
         state_dir=settings.state_dir,
         algorithm="none" if required_only else settings.checksum_algorithm,
+        durable=durable,
     )
+
+
+def replaces_metadata(put: PutOptions, directive: str = "") -> bool:
+    """Whether a copy takes its properties from ``put`` instead of from its source."""
+    given = (
+        put.content_type,
+        put.content_encoding,
+        put.content_disposition,
+        put.content_language,
+        put.cache_control,
+        put.expires,
+        put.metadata,
+    )
+    return directive == "REPLACE" or (any(given) and directive != "COPY")
+
+
+@contextmanager
+def resumable(context: Context) -> Iterator[None]:
+    """Promise that what is interrupted inside can be continued, and say how."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        context.output.note("run the same command again to go on")
+        raise
 
 
 async def proved(
@@ -102,7 +138,7 @@ class Account:
         of the progress bar.
         """
         context = self._context
-        with context.stop.attended(), context.progress(unit) as expect:
+        with resumable(context), context.stop.attended(), context.progress(unit) as expect:
             summary = await run(
                 foreseen(pages, expect),
                 move,
@@ -113,8 +149,24 @@ class Account:
                 action=action,
                 ends=(prefix_of(ends[0]), prefix_of(ends[1])),
             )
+            if not isinstance(ends[1], LocalStore):
+                await forget_completed(context.settings.state_dir, ends[1])
         self.add(summary)
         return summary
+
+    async def remove(self, store: Store, pages: AsyncIterator[Sequence[Item]]) -> Summary:
+        """Remove the objects of ``pages``, report each, and return their summary."""
+        context = self._context
+        with resumable(context), context.stop.attended(), context.progress("objects"):
+            summary = await delete_items(store, pages, self.report, stopped=context.stop.is_requested)
+        self.add(summary)
+        return summary
+
+    def fail(self, error: HaulError) -> None:
+        """Report that a whole source argument came to nothing, although there are others."""
+        self._codes.add(exits.exit_code(error))
+        self._context.output.error(error)
+        self.add(Summary(failed=1))
 
     def report(self, event: TransferDone) -> None:
         """Show one outcome and take note of it."""
@@ -123,7 +175,7 @@ class Account:
         self._context.emit(event)
         self._context.output.transfer(event)
 
-    def refuse(self, source: Store, destination: Store, refusal: Refusal, action: str) -> None:
+    def refuse(self, source: Store, destination: Store, refusal: Refusal, *, action: str) -> None:
         """Report a job that is not to be done."""
         job = refusal.job
         self.report(

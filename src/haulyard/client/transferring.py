@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from haulyard.client.arguments import checksum_algorithm, put_options
@@ -146,12 +147,13 @@ class Transfer:
             TransferError: Something failed, of several.
             HaulError: It failed, of one.
         """
-        options = self._options
+        # What is moved has no other copy.
+        options = replace(self._options, durable=self._action == "move")
         move = mover(source.store, destination.store, options, self.emit)
         if self._action == "move":
-            move = then_remove(move, source.store, self.emit)
+            move = then_remove(move, source.store, destination.store, options, self.emit)
         if options.no_clobber:
-            move = guarded(move, source.store, destination.store, no_clobber=True)
+            move = guarded(move, source.store, destination.store, options)
         rules = CopyRules(keep_markers=not isinstance(destination.store, LocalStore), in_place=in_place)
         placement = Placement(
             source.store,

@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import time
+import uuid
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from haulyard.checksums import comparable, compute, verify
-from haulyard.errors import IntegrityError, PreconditionFailed, SourceChanged
-from haulyard.events import BytesMoved, TransferDone
-from haulyard.models import (
-    CopyOptions,
-    CopySource,
-    GetOptions,
-    PartInfo,
-    PartOptions,
-    PutOptions,
-)
+from haulyard.errors import IntegrityError, NotFound, PreconditionFailed, SourceChanged
+from haulyard.events import TransferDone
+from haulyard.models import CopyOptions, CopySource, GetOptions, PartInfo, PartOptions, PutOptions
+from haulyard.transfer.guard import looking_at
 from haulyard.transfer.items import prefix_of
-from haulyard.transfer.parts import fits_one_put, plan_parts
-from haulyard.transfer.workers import run_workers
+from haulyard.transfer.multipart import MultipartUpload
+from haulyard.transfer.parts import MIB, fits_one_put, plan_parts
+from haulyard.transfer.workers import Room
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from haulyard.events import Emit
     from haulyard.models import ByteRange, ObjectHead, PutResult
     from haulyard.stores.base import Store
     from haulyard.transfer.items import Item, Job
+    from haulyard.transfer.multipart import PartTarget
     from haulyard.transfer.options import TransferOptions
+    from haulyard.transfer.parts import PartPlan
 
 #: Part size for parts that are copied inside the store: no byte of them passes through here.
-_COPIED_PART = 512 * 1024**2
-#: Parts of one object that are held in memory while they pass through: with 8 MiB each, 32 MiB.
-_HELD_PARTS = 4
+_COPIED_PART: Final = 512 * MIB
+#: Bytes held in memory by everything that passes through, all objects of a run together.
+_HELD: Final = 64 * MIB
+_MD5_LENGTH: Final = 32
 
 
 class _Copied(NamedTuple):
@@ -54,10 +51,11 @@ class Copier:
         self._from = prefix_of(source)
         self._to = prefix_of(destination)
         self._inside = source.service == destination.service
-        put = options.put
-        if options.no_clobber:
-            put = replace(put, if_none_match="*")
-        self._put = put
+        self._room = Room(_HELD)
+        # A store that is known to ignore the condition is looked at before (`haulyard.transfer.guard`).
+        capabilities = destination.capabilities
+        self._put = _only_new(options.put, options, honoured=capabilities.conditional_put)
+        put = _only_new(options.put, options, honoured=capabilities.conditional_copy)
         self._copy_options = CopyOptions(put, options.replace_metadata, options.replace_tags)
 
     async def __call__(self, job: Job) -> TransferDone:
@@ -66,7 +64,7 @@ class Copier:
         try:
             copied = await self._copy(job)
         except PreconditionFailed as error:
-            raise self._explained(error, job) from error
+            raise await self._explained(error, job) from error
         return TransferDone(
             "copy",
             self._from + job.item.key,
@@ -81,100 +79,68 @@ class Copier:
 
     async def _copy(self, job: Job) -> _Copied:
         item = job.item
+        if item.size < 0 or not item.etag:
+            # The size decides between one request and parts, and the ETag binds them to one content.
+            head = await self._source.head(item.key, self._reading(item))
+            item = item._replace(size=head.size, etag=head.etag)
         if not self._inside:
             return await self._through(item, job.destination)
-        if item.size < 0:
-            # A size decides between one request and parts; a manifest does not say it.
-            head = await self._source.head(item.key, self._reading(item.version_id))
-            item = item._replace(size=head.size, etag=head.etag)
         source = CopySource(
             self._source.bucket, item.key, item.version_id, item.etag, self._options.source_encryption
         )
-        if item.size <= self._destination.capabilities.max_put_size:
-            result = await self._destination.copy(source, job.destination, self._copy_options)
-            # The store copied it by itself, whole, from the ETag that was asked for.
-            return _Copied(item.size, item.etag, result, "checksum" if result.checksums else "size only")
-        result = await self._copy_parts(item, source, job.destination)
-        return _Copied(item.size, item.etag, result, "size only")
+        if item.size > self._destination.capabilities.max_put_size:
+            return await self._in_copied_parts(item, source, job.destination)
+        result = await self._destination.copy(source, job.destination, self._copy_options)
+        same = len(item.etag) == _MD5_LENGTH and result.etag == item.etag
+        return _Copied(item.size, item.etag, result, "checksum" if same else "size only")
 
-    async def _copy_parts(self, item: Item, source: CopySource, key: str) -> PutResult:
+    async def _in_copied_parts(self, item: Item, source: CopySource, key: str) -> _Copied:
         """Copy more than one request may: by ranges, with the properties carried over by hand."""
-        head = await self._source.head(item.key, self._reading(item.version_id))
-        properties = await self._properties(head, item.version_id)
+        head = await self._source.head(item.key, self._reading(item))
         plan = plan_parts(head.size, 0, self._destination.capabilities, preferred=_COPIED_PART)
-
-        async def copy_part(upload_id: str, number: int) -> PartInfo:
-            options = PartOptions(encryption=properties.encryption)
-            part = await self._destination.copy_part(
-                key, upload_id, number, source, plan.range(number), options
-            )
-            self._moved(item, plan.range(number))
-            return part
-
-        return await self._in_parts(key, properties, plan.count, copy_part, self._options.part_concurrency)
-
-    async def _through(self, item: Item, key: str) -> _Copied:
-        """Read here and write there; what is held is at most a few parts."""
-        async with await self._source.get(item.key, self._reading(item.version_id)) as reader:
-            head = reader.head
-            properties = await self._properties(head, item.version_id)
-            if fits_one_put(head.size, self._options.part_size, self._destination.capabilities):
-                data = await reader.read()
-                properties = self._with_checksum(properties, data)
-                result = await self._destination.put(key, data, properties)
-                return _Copied(head.size, head.etag, result, self._compare(head, result))
-        plan = plan_parts(head.size, self._options.part_size, self._destination.capabilities)
-
-        async def send_part(upload_id: str, number: int) -> PartInfo:
-            part_range = plan.range(number)
-            data = await self._read_part(head, part_range, item.version_id)
-            checksum = None if self._options.algorithm == "none" else compute(self._options.algorithm, data)
-            options = PartOptions(checksum, "" if checksum else "none", properties.encryption)
-            part = await self._destination.put_part(key, upload_id, number, data, options)
-            self._moved(item, part_range)
-            return PartInfo(number, part.etag, len(data), checksum)
-
-        workers = min(_HELD_PARTS, self._options.part_concurrency)
-        result = await self._in_parts(key, properties, plan.count, send_part, workers)
+        parts = _CopiedParts(self._from + item.key, replace(source, etag=head.etag), head)
+        result = await self._upload(parts, head, item, key, plan)
         return _Copied(head.size, head.etag, result, self._compare(head, result))
 
-    async def _in_parts(
-        self,
-        key: str,
-        properties: PutOptions,
-        count: int,
-        send: Callable[[str, int], Awaitable[PartInfo]],
-        workers: int,
+    async def _through(self, item: Item, key: str) -> _Copied:
+        """Read here and write there; what is held in memory is at most a few parts."""
+        if not self._fits(item.size):
+            head = await self._source.head(item.key, self._reading(item))
+            return await self._through_in_parts(item, head, key)
+        async with (
+            self._room.held(item.size),
+            await self._source.get(item.key, self._reading(item)) as reader,
+        ):
+            head = reader.head
+            if self._fits(head.size):
+                data = await reader.read()
+                properties = self._with_checksum(await self._properties(head, item), data)
+                result = await self._destination.put(key, data, properties)
+                return _Copied(head.size, head.etag, result, "checksum" if result.checksums else "size only")
+        return await self._through_in_parts(item, head, key)
+
+    async def _through_in_parts(self, item: Item, head: ObjectHead, key: str) -> _Copied:
+        plan = plan_parts(head.size, self._options.part_size, self._destination.capabilities)
+        parts = _PassedParts(self._from + item.key, self._source, item, head, self._options, self._room)
+        result = await self._upload(parts, head, item, key, plan)
+        return _Copied(head.size, head.etag, result, self._compare(head, result))
+
+    async def _upload(
+        self, parts: _CopiedParts | _PassedParts, head: ObjectHead, item: Item, key: str, plan: PartPlan
     ) -> PutResult:
-        """Run a multipart upload to its end, or abort it: copies are not continued but begun anew."""
-        upload_id = await self._destination.create_multipart(key, properties)
-        parts: dict[int, PartInfo] = {}
-        numbers = iter(range(1, count + 1))
+        return await MultipartUpload(
+            parts,
+            self._destination,
+            key,
+            await self._properties(head, item),
+            plan,
+            self._options,
+            self._emit,
+            is_marked=False,  # a copy has the metadata of its source, and no more
+            workers=self._options.part_concurrency,
+        ).run()
 
-        async def work() -> None:
-            for number in numbers:
-                parts[number] = await send(upload_id, number)
-
-        try:
-            await run_workers(work, min(workers, count))
-            ordered = [parts[number] for number in range(1, count + 1)]
-            return await self._destination.complete_multipart(key, upload_id, ordered, properties)
-        except BaseException:
-            await self._destination.abort_multipart(key, upload_id)
-            raise
-
-    async def _read_part(self, head: ObjectHead, part_range: ByteRange, version_id: str) -> bytes:
-        options = GetOptions(
-            range=part_range,
-            if_match=head.etag,
-            version_id=version_id,
-            encryption=self._options.source_encryption,
-            want_checksum=False,
-        )
-        async with await self._source.get(head.key, options) as reader:
-            return await reader.read()
-
-    async def _properties(self, head: ObjectHead, version_id: str) -> PutOptions:
+    async def _properties(self, head: ObjectHead, item: Item) -> PutOptions:
         """Return what the destination gets: the source's own properties, unless they are to be replaced."""
         put = self._put
         if not self._options.replace_metadata:
@@ -190,9 +156,12 @@ class Copier:
             )
         tags_kept = self._source.capabilities.tags and self._destination.capabilities.tags
         if head.tag_count and tags_kept and not self._options.replace_tags:
-            tags = await self._source.get_tags(head.key, version_id)
+            tags = await self._source.get_tags(head.key, item.version_id)
             put = replace(put, tags={**tags, **put.tags})
         return put
+
+    def _fits(self, size: int) -> bool:
+        return fits_one_put(size, self._options.part_size, self._destination.capabilities)
 
     def _with_checksum(self, put: PutOptions, data: bytes) -> PutOptions:
         if self._options.algorithm == "none":
@@ -203,31 +172,101 @@ class Copier:
         """Compare what both sides say of the content, where they speak of the same thing."""
         for expected in head.checksums:
             for actual in result.checksums:
-                if not comparable(expected, actual):
+                # Composite ones also depend on where the parts were cut.
+                if expected.kind == "COMPOSITE" or not comparable(expected, actual):
                     continue
                 if not verify(expected, actual):
                     raise IntegrityError(
-                        f"{self._source.name}/{head.key}: its {expected.algorithm} is {expected.value}, "
+                        f"{self._from}{head.key}: its {expected.algorithm} is {expected.value}, "
                         f"that of the copy {actual.value}",
                         operation="copy",
                         key=head.key,
                         hint="Run the command again; the source was not touched.",
                     )
                 return "checksum"
-        return "checksum" if result.checksums else "size only"
+        return "size only"
 
-    def _reading(self, version_id: str) -> GetOptions:
-        return GetOptions(version_id=version_id, encryption=self._options.source_encryption)
+    def _reading(self, item: Item) -> GetOptions:
+        return GetOptions(version_id=item.version_id, encryption=self._options.source_encryption)
 
-    def _moved(self, item: Item, part_range: ByteRange) -> None:
-        self._emit(BytesMoved(self._from + item.key, (part_range.end or 0) - part_range.start))
-
-    def _explained(self, error: PreconditionFailed, job: Job) -> PreconditionFailed | SourceChanged:
+    async def _explained(self, error: PreconditionFailed, job: Job) -> PreconditionFailed | SourceChanged:
+        """Tell which side's condition did not hold."""
         if self._options.no_clobber:
-            return error
+            try:
+                await self._destination.head(
+                    job.destination, looking_at(self._destination, self._put.encryption)
+                )
+            except NotFound:
+                pass
+            else:
+                return error
         return SourceChanged(
-            f"{self._source.name}/{job.item.key} was replaced while it was copied",
+            f"{self._from}{job.item.key} was replaced while it was copied",
             operation="copy",
             key=job.item.key,
             hint="Run the command again.",
         )
+
+
+class _CopiedParts:
+    """An object of the same service as a `haulyard.transfer.multipart.PartSource`."""
+
+    algorithm = "none"
+
+    def __init__(self, name: str, source: CopySource, head: ObjectHead) -> None:
+        self.name = name
+        self.identity = _identity_of(head)
+        self._source = source
+
+    async def send(self, target: PartTarget, number: int, part: ByteRange) -> PartInfo:
+        """Have the store copy one part."""
+        options = PartOptions(encryption=target.encryption)
+        return await target.store.copy_part(target.key, target.upload_id, number, self._source, part, options)
+
+    def check(self) -> None:
+        """Do nothing: each part was bound to the ETag."""
+
+
+class _PassedParts:
+    """An object of another service as a `haulyard.transfer.multipart.PartSource`."""
+
+    def __init__(
+        self, name: str, store: Store, item: Item, head: ObjectHead, options: TransferOptions, room: Room
+    ) -> None:
+        self.name = name
+        self.identity = _identity_of(head)
+        self.algorithm = options.algorithm
+        self._store = store
+        self._item = item
+        self._head = head
+        self._encryption = options.source_encryption
+        self._room = room
+
+    async def send(self, target: PartTarget, number: int, part: ByteRange) -> PartInfo:
+        """Read one part and write it."""
+        reading = GetOptions(
+            range=part,
+            if_match=self._head.etag,
+            version_id=self._item.version_id,
+            encryption=self._encryption,
+            want_checksum=False,
+        )
+        async with self._room.held((part.end or 0) - part.start):
+            async with await self._store.get(self._item.key, reading) as reader:
+                data = await reader.read()
+            checksum = None if self.algorithm == "none" else compute(self.algorithm, data)
+            options = PartOptions(checksum, "" if checksum else "none", target.encryption)
+            sent = await target.store.put_part(target.key, target.upload_id, number, data, options)
+        return PartInfo(number, sent.etag, len(data), checksum)
+
+    def check(self) -> None:
+        """Do nothing: each part was bound to the ETag."""
+
+
+def _only_new(put: PutOptions, options: TransferOptions, *, honoured: bool | None) -> PutOptions:
+    return replace(put, if_none_match="*") if options.no_clobber and honoured is not False else put
+
+
+def _identity_of(head: ObjectHead) -> tuple[int | str, ...]:
+    # Without an ETag nothing tells that it is still the same.
+    return (head.size, head.version_id, head.etag or uuid.uuid4().hex)

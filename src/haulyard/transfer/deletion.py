@@ -6,15 +6,16 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
+from haulyard.errors import HaulError
 from haulyard.events import TransferDone
-from haulyard.models import DeleteItem, DeleteOptions
+from haulyard.models import DeleteItem, DeleteOptions, DeleteOutcome
 from haulyard.transfer.items import Summary, prefix_of
+from haulyard.transfer.scope import concerns_all
 from haulyard.transfer.workers import run_workers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from haulyard.models import DeleteOutcome
     from haulyard.stores.base import Store
     from haulyard.transfer.items import Item
 
@@ -31,10 +32,11 @@ async def delete_items(
 ) -> Summary:
     """Remove the items of ``pages`` (their versions where they name any) and return what became of them.
 
-    An absent key counts as removed. Once ``stopped`` says True no further batch is begun.
+    An absent key counts as removed. A request that fails as a whole fails each of its keys, unless all others
+    would fail for the same reason (wrong credentials, no such bucket): that error is raised. Once ``stopped``
+    says True no further batch is begun.
     """
     run = _Run(store, pages, report, stopped)
-    # Alone, a single object goes by DeleteObject: it needs no batch permission and no body.
     await run_workers(run.work, BATCHES)
     return run.summary()
 
@@ -55,6 +57,7 @@ class _Run:
         self._turn = asyncio.Lock()
         self._started = time.monotonic()
         self._done = self._failed = self._bytes = 0
+        self._over = self._interrupted = False
 
     async def work(self) -> None:
         while (page := await self._next()) is not None:
@@ -63,19 +66,30 @@ class _Run:
 
     def summary(self) -> Summary:
         seconds = time.monotonic() - self._started
-        return Summary(self._done, 0, self._failed, self._bytes, seconds, self._stopped())
+        return Summary(self._done, 0, self._failed, self._bytes, seconds, self._interrupted)
 
     async def _next(self) -> Sequence[Item] | None:
         async with self._turn:
-            if self._stopped():
+            if self._over:
                 return None
-            return await anext(self._pages, None)
+            # Asked once more even where no more is wanted: who has all was not interrupted.
+            page = await anext(self._pages, None)
+            if page is not None and not self._stopped():
+                return page
+            self._over, self._interrupted = True, page is not None
+            return None
 
     async def _delete(self, page: Sequence[Item]) -> Sequence[DeleteOutcome]:
-        if len(page) == 1:
-            item = page[0]
-            return [await self._store.delete(item.key, DeleteOptions(version_id=item.version_id))]
-        return await self._store.delete_many([DeleteItem(item.key, item.version_id) for item in page])
+        try:
+            if len(page) == 1:
+                # Alone, a single object goes by DeleteObject: it needs no batch permission and no body.
+                item = page[0]
+                return [await self._store.delete(item.key, DeleteOptions(version_id=item.version_id))]
+            return await self._store.delete_many([DeleteItem(item.key, item.version_id) for item in page])
+        except HaulError as error:
+            if concerns_all(error):
+                raise
+            return [DeleteOutcome(item.key, item.version_id, error=error) for item in page]
 
     def _settle(self, item: Item, outcome: DeleteOutcome) -> None:
         if outcome.error is None:

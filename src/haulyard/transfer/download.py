@@ -7,22 +7,21 @@ the same command continues after a kill.
 
 from __future__ import annotations
 
-import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from haulyard.checksums import combine, comparable, hasher, supports_full_object, verify
-from haulyard.errors import IntegrityError, PreconditionFailed, SourceChanged
+from haulyard.errors import IntegrityError, NotFound, PreconditionFailed, SourceChanged
 from haulyard.events import BytesMoved, TransferDone
 from haulyard.models import GetOptions
-from haulyard.transfer.control import Control
+from haulyard.transfer.control import Control, write_at
 from haulyard.transfer.items import prefix_of
 from haulyard.transfer.parts import DEFAULT_PART_SIZE, plan_parts
 from haulyard.transfer.workers import run_workers
 
 if TYPE_CHECKING:
     from haulyard.events import Emit
-    from haulyard.models import Checksum, ObjectHead
+    from haulyard.models import ObjectHead
     from haulyard.stores.base import ObjectReader, Store
     from haulyard.stores.local import LocalStore
     from haulyard.stores.tree import PartFile
@@ -30,7 +29,9 @@ if TYPE_CHECKING:
     from haulyard.transfer.options import TransferOptions
 
 #: Bytes up to which an object is held whole before it is written: with 32 under way, 32 MiB.
-_SMALL = 1024 * 1024
+_SMALL: Final = 1024 * 1024
+#: Computed where the store states nothing that could be compared: what was begun is continued by it.
+_DEFAULT_ALGORITHM: Final = "CRC64NVME"
 
 
 class Downloader:
@@ -83,48 +84,63 @@ class Downloader:
         part = self._tree.create(target)
         try:
             if data is None:
-                await self._stream(reader, part)
+                await _stream(reader, part)
             else:
-                _write(part.fd, data, 0)
+                write_at(part.fd, data, 0)
         except BaseException as error:
             part.discard()
             if isinstance(error, OSError):
                 raise self._tree.translated(error, "put", target) from error
             raise
-        part.commit(_mtime_ns(head), exclusive=self._options.no_clobber)
-        return "checksum" if head.checksums else "size only"
-
-    async def _stream(self, reader: ObjectReader, part: PartFile) -> None:
-        at = 0
-        async for chunk in reader.chunks():
-            _write(part.fd, chunk, at)
-            at += len(chunk)
+        await self._commit(part, head)
+        # A composite checksum says nothing of bytes that come in one piece.
+        verified = any(checksum.kind == "FULL_OBJECT" for checksum in head.checksums)
+        return "checksum" if verified else "size only"
 
     async def _in_ranges(self, item: Item, target: str) -> tuple[ObjectHead, str]:
-        """Fetch a large object in ranges; an object that is replaced meanwhile is fetched anew once."""
-        for last in (False, True):
+        """Fetch a large object in ranges; one that is replaced meanwhile is fetched anew, once."""
+        for is_last in (False, True):
             part = self._tree.create(target, keep=True)
+            ranged = _RangedDownload(self._source, item, part, self._options, self._emit)
             try:
-                return await _RangedDownload(self._source, item, part, self._options, self._emit).run()
+                head, verified = await ranged.fetch()
             except PreconditionFailed as error:
                 part.discard()
-                if last:
-                    raise SourceChanged(
-                        f"{self._source.name}/{item.key} was replaced while it was read",
-                        operation="download",
-                        key=item.key,
-                        hint="Wait until its writer has finished, then run the command again.",
-                    ) from error
-            except IntegrityError:
-                part.discard()
-                raise
+                ranged.forget()
+                if is_last:
+                    raise self._replaced(item) from error
+                continue
             except OSError as error:
                 part.discard()
                 raise self._tree.translated(error, "put", target) from error
-            finally:
-                # What arrived stays for the next run where nothing above removed it.
-                part.keep()
+            except BaseException as error:
+                if ranged.is_worth_keeping(error):
+                    part.keep()
+                else:
+                    part.discard()
+                raise
+            await self._commit(part, head)
+            return head, verified
         raise AssertionError  # the second round returns or raises
+
+    async def _commit(self, part: PartFile, head: ObjectHead) -> None:
+        modified = head.last_modified
+        mtime_ns = None if modified is None else int(modified.timestamp()) * 1_000_000_000
+        if not self._options.durable:
+            part.commit(mtime_ns, exclusive=self._options.no_clobber)
+            return
+        # Waiting for the disk takes milliseconds, in which the others go on.
+        import asyncio
+
+        await asyncio.to_thread(part.commit, mtime_ns, exclusive=self._options.no_clobber, durable=True)
+
+    def _replaced(self, item: Item) -> SourceChanged:
+        return SourceChanged(
+            f"{self._from}{item.key} was replaced while it was read",
+            operation="download",
+            key=item.key,
+            hint="Wait until its writer has finished, then run the command again.",
+        )
 
 
 class _RangedDownload:
@@ -139,30 +155,38 @@ class _RangedDownload:
         self._part = part
         self._options = options
         self._emit = emit
+        self._control: Control | None = None
+        self._moved = 0
 
-    async def run(self) -> tuple[ObjectHead, str]:
+    async def fetch(self) -> tuple[ObjectHead, str]:
+        """Fetch what is missing; return what the object is, and by what it was verified.
+
+        The file then holds the object and nothing else.
+        """
         options = self._options
         asked = GetOptions(version_id=self._item.version_id, encryption=options.source_encryption)
         head = await self._source.head(self._item.key, asked)
         plan = plan_parts(head.size, options.part_size)
-        algorithm = _algorithm_for(head, options.algorithm)
-        control = Control.open(self._part.fd, head, plan, algorithm)
-        try:
-            await self._fetch(head, control)
-        except BaseException:
-            self._part.keep()
-            raise
-        verified = _verify(head, self._source.name, control)
+        control = self._control = await Control.open(self._part.fd, head, plan, _algorithm_for(head))
+        await self._fetch_missing(head, control)
+        verified = _verify(head, self._name, control)
         control.close()
-        self._part.commit(_mtime_ns(head), exclusive=options.no_clobber)
         return head, verified
 
-    async def _fetch(self, head: ObjectHead, control: Control) -> None:
+    def is_worth_keeping(self, error: BaseException) -> bool:
+        """Whether another run could continue after ``error`` what has arrived."""
+        has_parts = self._control is not None and bool(self._control.digests)
+        return has_parts and not isinstance(error, (IntegrityError, NotFound))
+
+    def forget(self) -> None:
+        """Take back what was said of bytes that have arrived."""
+        self._emit(BytesMoved(self._name, -self._moved))
+
+    async def _fetch_missing(self, head: ObjectHead, control: Control) -> None:
         missing = []
         for number in range(1, control.plan.count + 1):
             if number in control.digests:
-                part_range = control.plan.range(number)
-                self._moved((part_range.end or 0) - part_range.start)
+                self._count(control.size_of(number))
             else:
                 missing.append(number)
         queue = iter(missing)
@@ -182,59 +206,55 @@ class _RangedDownload:
             encryption=self._options.source_encryption,
             want_checksum=False,
         )
-        state = hasher(control.algorithm) if control.algorithm else None
+        state = hasher(control.algorithm)
         at = part_range.start
         async with await self._source.get(self._item.key, options) as reader:
+            _refuse_another(head, reader.head)
             async for chunk in reader.chunks():
-                _write(self._part.fd, chunk, at)
-                if state is not None:
-                    state.update(chunk)
-                at += len(chunk)
-                self._moved(len(chunk))
-        control.finished(number, state.digest() if state is not None else b"")
+                at += write_at(self._part.fd, chunk, at)
+                state.update(chunk)
+                self._count(len(chunk))
+        control.finished(number, state.digest())
 
-    def _moved(self, count: int) -> None:
+    def _count(self, count: int) -> None:
+        self._moved += count
         self._emit(BytesMoved(self._name, count))
 
 
-def _write(fd: int, data: bytes | bytearray | memoryview, at: int) -> None:
-    """Write all of ``data`` at offset ``at``; one call may take less, as on a disk that is nearly full."""
-    view = memoryview(data)
-    while view:
-        count = os.pwrite(fd, view, at)
-        view = view[count:]
-        at += count
+async def _stream(reader: ObjectReader, part: PartFile) -> None:
+    at = 0
+    async for chunk in reader.chunks():
+        at += write_at(part.fd, chunk, at)
 
 
-def _algorithm_for(head: ObjectHead, default: str) -> str:
-    """Return what to compute of an object: what it can be compared with, else the default for the report."""
+def _algorithm_for(head: ObjectHead) -> str:
+    """Return what to compute of an object: what it can be compared with, if there is such a thing."""
     for checksum in head.checksums:
         if checksum.kind == "FULL_OBJECT" and supports_full_object(checksum.algorithm):
             return checksum.algorithm
-    return default if supports_full_object(default) else ""
+    return _DEFAULT_ALGORITHM
 
 
-def _verify(head: ObjectHead, store: str, control: Control) -> str:
+def _refuse_another(expected: ObjectHead, actual: ObjectHead) -> None:
+    """Raise PreconditionFailed where a range is of another object: there are stores that ignore If-Match."""
+    if (actual.etag, actual.size) != (expected.etag, expected.size):
+        raise PreconditionFailed(
+            f"{expected.key} was replaced while it was read", operation="get", key=expected.key
+        )
+
+
+def _verify(head: ObjectHead, name: str, control: Control) -> str:
     """Compare the whole with the object's checksum; return by what it was verified."""
-    algorithm = control.algorithm
-    if not algorithm:
-        return "size only"
     parts = ((digest, control.size_of(number)) for number, digest in sorted(control.digests.items()))
-    actual = combine(algorithm, parts)
-    expected: list[Checksum] = [known for known in head.checksums if comparable(known, actual)]
+    actual = combine(control.algorithm, parts)
+    expected = [known for known in head.checksums if comparable(known, actual)]
     for checksum in expected:
         if not verify(checksum, actual):
             raise IntegrityError(
-                f"{store}/{head.key}: the {algorithm} of what arrived is {actual.value}, "
+                f"{name}: the {actual.algorithm} of what arrived is {actual.value}, "
                 f"the store says {checksum.value}",
                 operation="download",
                 key=head.key,
                 hint="Run the command again; if it happens again the object is damaged in the store.",
             )
     return "checksum" if expected else "size only"
-
-
-def _mtime_ns(head: ObjectHead) -> int | None:
-    if head.last_modified is None:
-        return None
-    return int(head.last_modified.timestamp()) * 1_000_000_000

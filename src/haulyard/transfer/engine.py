@@ -7,20 +7,12 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from haulyard.errors import (
-    ConfigError,
-    HaulError,
-    PreconditionFailed,
-    S3AuthError,
-    S3NotFound,
-    S3PermissionError,
-    S3RegionError,
-    Unsupported,
-)
+from haulyard.errors import ConfigError, HaulError, PreconditionFailed
 from haulyard.events import TransferDone
 from haulyard.transfer.copy import Copier
 from haulyard.transfer.download import Downloader
 from haulyard.transfer.items import Summary
+from haulyard.transfer.scope import concerns_all
 from haulyard.transfer.upload import Uploader
 from haulyard.transfer.workers import run_workers
 
@@ -37,7 +29,11 @@ if TYPE_CHECKING:
 
 
 def mover(source: Store, destination: Store, options: TransferOptions, emit: Emit) -> Move:
-    """Return what moves one object from ``source`` to ``destination``."""
+    """Return what moves one object from ``source`` to ``destination``.
+
+    Raises:
+        ConfigError: Both are directories.
+    """
     from haulyard.stores.local import LocalStore
 
     if isinstance(source, LocalStore) and isinstance(destination, LocalStore):
@@ -77,7 +73,7 @@ async def run(
             await account.settle(job, move)
 
     await run_workers(work, concurrency)
-    return account.summary(interrupted=stopped())
+    return account.summary(interrupted=stopped() and feed.has_more)
 
 
 class _Feed:
@@ -94,15 +90,23 @@ class _Feed:
         """Return the next job; None when there are no more or none is wanted."""
         while not self._ready:
             async with self._turn:
-                if self._ready:
-                    break
-                if self._over or self._stopped():
+                if self._over:
                     return None
-                try:
-                    self._ready.extend(await anext(self._pages))
-                except StopAsyncIteration:
-                    self._over = True
+                # Asked once more even where no more is wanted: who has all was not interrupted.
+                if not self._ready:
+                    await self._take_page()
         return None if self._stopped() else self._ready.popleft()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are, or may be, jobs that nobody took."""
+        return bool(self._ready) or not self._over
+
+    async def _take_page(self) -> None:
+        try:
+            self._ready.extend(await anext(self._pages))
+        except StopAsyncIteration:
+            self._over = True
 
 
 class _Account:
@@ -123,7 +127,7 @@ class _Account:
         try:
             outcome = await move(job)
         except HaulError as error:
-            if _concerns_all(error):
+            if concerns_all(error):
                 raise
             outcome = self._failure(job, error)
         if outcome.error is not None:
@@ -145,13 +149,3 @@ class _Account:
         if self._no_clobber and isinstance(error, PreconditionFailed):
             return TransferDone("skip", source, destination, size, reason="exists already")
         return TransferDone(self._action, source, destination, size, error=error)
-
-
-def _concerns_all(error: HaulError) -> bool:
-    """Whether every other object would fail for the same reason."""
-    if isinstance(error, S3NotFound):
-        return error.code == "NoSuchBucket"
-    if isinstance(error, S3PermissionError):
-        # One object may be denied where others are not.
-        return False
-    return isinstance(error, (S3AuthError, S3RegionError, ConfigError, Unsupported))

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from haulyard.checksums import hasher
-from haulyard.errors import SourceChanged
+from haulyard.errors import SourceChanged, StoreError
 from haulyard.stores.walk import etag_of
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ class SourceFile:
 
     def read(self) -> bytes:
         """Return the whole of a small file, read in one go and unchanged since it was opened."""
-        data = os.pread(self._fd, self.size + 1, 0)
+        data = self.pread(self.size + 1, 0)
         if len(data) != self.size:
-            raise self._changed()
+            raise self.changed()
         self.check()
         return data
 
@@ -67,23 +67,37 @@ class SourceFile:
             state.update(piece)
             # Hashing a large part would otherwise hold the event loop for milliseconds.
             await asyncio.sleep(0)
-        self.check()
         return state.digest()
+
+    def pread(self, size: int, at: int) -> bytes:
+        """Return up to ``size`` bytes from offset ``at``; StoreError where they cannot be read."""
+        try:
+            return os.pread(self._fd, size, at)
+        except OSError as error:
+            raise StoreError(
+                f"{self.name} cannot be read: {error.strerror}",
+                store="local",
+                operation="get",
+                key=self.name,
+                hint="Check the disk; the kernel's log says more.",
+            ) from error
 
     def slice(self, part: ByteRange) -> FileSlice:
         """Return a range of the file as a body."""
-        return FileSlice(self, self._fd, part.start, self.size if part.end is None else part.end)
+        return FileSlice(self, part.start, self.size if part.end is None else part.end)
 
     def check(self) -> None:
         """Raise SourceChanged unless the file is as it was when it was opened."""
         if Fingerprint.of(os.fstat(self._fd)) != self._before:
-            raise self._changed()
+            raise self.changed()
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._fd)
+        """Close the file; a body of it that is still asked for more then fails."""
+        fd, self._fd = self._fd, -1
+        os.close(fd)
 
-    def _changed(self) -> SourceChanged:
+    def changed(self) -> SourceChanged:
+        """Return the error for a file that is not, or not long enough, what it was."""
         return SourceChanged(
             f"{self.name} changed while it was read; nothing was stored under its name",
             store="local",
@@ -96,22 +110,27 @@ class SourceFile:
 class FileSlice:
     """A range of a file as a `haulyard.models.body.BodySource`."""
 
-    __slots__ = ("_end", "_fd", "_file", "_start", "size")
+    __slots__ = ("_end", "_file", "_start", "size")
 
-    def __init__(self, file: SourceFile, fd: int, start: int, end: int) -> None:
+    def __init__(self, file: SourceFile, start: int, end: int) -> None:
         self._file = file
-        self._fd = fd
         self._start = start
         self._end = end
         self.size = end - start
 
     async def open(self) -> AsyncIterator[Buffer]:
-        """Yield the range in pieces; SourceChanged where the file has become shorter."""
+        """Yield the range in pieces; SourceChanged, before the last one, if the file is not as it was.
+
+        A body that lacks its last piece is never taken for an object, not even by a store that compares no
+        checksums.
+        """
         at = self._start
         while at < self._end:
-            piece = os.pread(self._fd, min(PIECE, self._end - at), at)
-            if not piece:
-                self._file.check()
-                raise OSError(f"{self._file.name} ended at byte {at}")
+            piece = self._file.pread(min(PIECE, self._end - at), at)
             at += len(piece)
+            if at == self._end or not piece:
+                self._file.check()
+            if not piece:
+                # A file system that promises bytes which it does not have.
+                raise self._file.changed()
             yield piece

@@ -1,67 +1,117 @@
-"""One large file as a multipart upload that can be killed at any moment and continued.
+"""One large object as a multipart upload that can be killed at any moment and continued.
 
-What is written down when is `haulyard.transfer.resume`'s to say. The store is asked (ListParts) which of the
-noted parts it really has; a part counts only where number, size and ETag are those that were noted.
+Where its parts come from is a `PartSource`: a file, the same service, another one. What is written down when
+is `haulyard.transfer.resume`'s to say. The store is asked (ListParts) which of the noted parts it really has;
+a part counts only where number, size and ETag are those that were noted.
 """
 
 from __future__ import annotations
 
-import time
 import uuid
 from dataclasses import replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from haulyard.checksums import checksum_of, combine, composite, supports_full_object
+from haulyard.checksums import combine, composite, digest_of, supports_full_object
 from haulyard.errors import (
     AccessDenied,
     Conflict,
+    HaulError,
     IntegrityError,
     NotFound,
     PreconditionFailed,
+    S3NetworkError,
+    S3ServerError,
     SourceChanged,
 )
 from haulyard.events import BytesMoved, Warned
-from haulyard.models import PartInfo, PartOptions, PutResult
+from haulyard.models import GetOptions, PutResult
 from haulyard.stores.fate import TOKEN
-from haulyard.transfer.parts import plan_parts
 from haulyard.transfer.resume import Intent, UploadRecord
 from haulyard.transfer.workers import run_workers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from haulyard.events import Emit
-    from haulyard.models import Checksum, PutOptions
+    from haulyard.models import ByteRange, Checksum, Encryption, PartInfo, PutOptions
     from haulyard.stores.base import Store
-    from haulyard.transfer.files import SourceFile
     from haulyard.transfer.options import TransferOptions
+    from haulyard.transfer.parts import PartPlan
 
 
 #: After these there is nothing to continue: another run would begin anew.
-_HOPELESS = (AccessDenied, Conflict, IntegrityError, PreconditionFailed, SourceChanged)
+_HOPELESS = (AccessDenied, Conflict, IntegrityError, NotFound, PreconditionFailed, SourceChanged)
+#: After these nobody knows whether the store did what it was asked to.
+_IN_DOUBT = (S3NetworkError, S3ServerError)
+
+
+class PartTarget(NamedTuple):
+    """The upload that parts are sent to."""
+
+    store: Store
+    key: str
+    upload_id: str
+    encryption: Encryption | None
+
+
+class PartSource(Protocol):
+    """What an upload is made of."""
+
+    @property
+    def name(self) -> str:
+        """The source's full name, for events and for the record."""
+        ...
+
+    @property
+    def identity(self) -> tuple[int | str, ...]:
+        """What tells one content from the next; parts of one are never mixed with those of another."""
+        ...
+
+    @property
+    def algorithm(self) -> str:
+        """The checksum that is known of each part that was sent; ``none`` where there is none."""
+        ...
+
+    async def send(self, target: PartTarget, number: int, part: ByteRange) -> PartInfo:
+        """Write one part; return what is known of it, with its checksum by ``algorithm``."""
+        ...
+
+    def check(self) -> None:
+        """Raise SourceChanged where the source is seen not to be what it was."""
+        ...
 
 
 class MultipartUpload:
-    """The upload of one file under one key.
+    """The upload of one object under one key, in the parts of ``plan``, ``workers`` of them at a time.
 
-    ``emit`` is told of bytes as parts are finished, those of an earlier run included.
+    ``is_marked`` leaves a write token in the metadata, by which an object whose completion nobody heard of is
+    known to be ours. ``emit`` is told of bytes as parts are finished, those of an earlier run included.
     """
 
     def __init__(
         self,
-        file: SourceFile,
+        source: PartSource,
         store: Store,
         key: str,
         put: PutOptions,
+        plan: PartPlan,
         options: TransferOptions,
         emit: Emit,
+        *,
+        is_marked: bool = True,
+        workers: int,
     ) -> None:
-        self._file = file
+        self._source = source
         self._store = store
         self._key = key
+        self._url = f"{store.name}/{key}"
         self._asked = self._put = put
-        self._options = options
+        self._plan = plan
+        self._state_dir = options.state_dir
         self._emit = emit
-        self._plan = plan_parts(file.size, options.part_size, store.capabilities)
+        self._is_marked = is_marked
+        self._workers = workers
 
     async def run(self) -> PutResult:
         """Upload what is missing, complete, and return what the store says of the object.
@@ -69,21 +119,31 @@ class MultipartUpload:
         An error or a cancellation leaves the upload and its record for the next run, save where that could
         not continue either: then the upload is aborted.
         """
-        name = f"{self._store.identity}/{self._key}"
-        self._record = UploadRecord.open(self._options.state_dir, self._file.name, name)
+        destination = f"{self._store.identity}/{self._key}"
+        for is_last in (False, True):
+            self._record = UploadRecord.open(self._state_dir, self._source.name, destination)
+            try:
+                return await self._attempt()
+            except Conflict:
+                # Somebody else was writing the key: S3 wants a new upload then, not a second completion.
+                if is_last:
+                    raise
+            finally:
+                self._record.close()
+        raise AssertionError  # the second round returns or raises
+
+    async def _attempt(self) -> PutResult:
         try:
             result = await self._take_up()
             if result is None:
                 await self._send_parts()
                 result = await self._complete()
-        except _HOPELESS:
-            await self._give_up()
+        except HaulError as error:
+            if isinstance(error, _HOPELESS) or not (self._record.upload_id or isinstance(error, _IN_DOUBT)):
+                await self._give_up()
             raise
-        else:
-            self._record.remove()
-            return result
-        finally:
-            self._record.close()
+        self._record.remove()
+        return result
 
     async def _take_up(self) -> PutResult | None:
         """Continue the upload of an earlier run or create one; return the result of a completed one."""
@@ -92,7 +152,7 @@ class MultipartUpload:
         intent = record.intent
         if intent is not None and record.upload_id:
             if intent.same_upload(wanted):
-                self._put = self._with_token(intent.token)
+                self._put = self._marked(intent.token)
                 if await self._find_parts():
                     return None
                 if (result := await self._completed_before(intent)) is not None:
@@ -101,7 +161,7 @@ class MultipartUpload:
                 await self._store.abort_multipart(self._key, record.upload_id)
         elif intent is not None:
             await self._name_orphans()
-        self._put = self._with_token(wanted.token)
+        self._put = self._marked(wanted.token)
         record.begin(wanted)
         record.created(await self._store.create_multipart(self._key, self._put))
         return None
@@ -122,25 +182,28 @@ class MultipartUpload:
 
     async def _name_orphans(self) -> None:
         """Name uploads of the key that a killed run may have created: nothing proves whose they are."""
-        async for upload in self._store.list_uploads(self._key):
-            if upload.key != self._key:
-                continue
-            url = f"{self._store.name}/{self._key}"
-            begun = f"{upload.initiated:%Y-%m-%d %H:%M:%S}"
-            self._emit(
-                Warned(
-                    f"an upload of {url} begun {begun} is still open: {upload.upload_id}",
-                    f"If nobody continues it: haul uploads abort {url} --upload-id {upload.upload_id}",
-                )
+        try:
+            async for upload in self._store.list_uploads(self._key):
+                if upload.key == self._key:
+                    self._warn(
+                        f"{self._url} has an upload open since {upload.initiated:%Y-%m-%d %H:%M:%S} UTC",
+                        f"If nobody continues it: {self._abortion(upload.upload_id)}",
+                    )
+        except HaulError as error:
+            self._warn(
+                f"an upload of {self._url} may have been left open, and they cannot be listed: {error}",
+                f"Ask somebody who may list them: haul uploads {self._url}",
             )
 
     async def _completed_before(self, intent: Intent) -> PutResult | None:
         """The upload is gone: completed by a call whose answer was lost, or aborted by somebody."""
+        if not intent.token:
+            return None
         try:
-            head = await self._store.head(self._key)
+            head = await self._store.head(self._key, GetOptions(encryption=self._customer_key()))
         except NotFound:
             return None
-        if head.size != self._file.size or head.metadata.get(TOKEN) != intent.token:
+        if head.size != self._plan.size or head.metadata.get(TOKEN) != intent.token:
             return None
         return PutResult(head.etag, head.version_id, head.checksums, head.last_modified)
 
@@ -150,69 +213,83 @@ class MultipartUpload:
         for number in range(1, self._plan.count + 1):
             done = self._record.parts.get(number)
             if done is not None:
-                self._emit(BytesMoved(self._file.name, done.size))
+                self._emit(BytesMoved(self._source.name, done.size))
             else:
                 missing.append(number)
         queue = iter(missing)
+        target = PartTarget(self._store, self._key, self._record.upload_id, self._put.encryption)
 
         async def work() -> None:
             for number in queue:
-                await self._send_part(number)
+                part = await self._source.send(target, number, self._plan.range(number))
+                self._record.finished(part)
+                self._emit(BytesMoved(self._source.name, part.size))
 
-        await run_workers(work, min(self._options.part_concurrency, len(missing)))
-
-    async def _send_part(self, number: int) -> None:
-        algorithm = self._options.algorithm
-        part_range = self._plan.range(number)
-        digest = b""
-        checksum: Checksum | None = None
-        if algorithm != "none":
-            digest = await self._file.digest(algorithm, part_range)
-            checksum = checksum_of(algorithm, digest)
-        options = PartOptions(checksum, "" if checksum else "none", self._put.encryption)
-        body = self._file.slice(part_range)
-        part = await self._store.put_part(self._key, self._record.upload_id, number, body, options)
-        self._record.finished(PartInfo(number, part.etag, body.size, checksum), algorithm, digest)
-        self._emit(BytesMoved(self._file.name, body.size))
+        await run_workers(work, min(self._workers, len(missing)))
 
     async def _complete(self) -> PutResult:
-        self._file.check()
+        self._source.check()
         record = self._record
         parts = [record.parts[number] for number in range(1, self._plan.count + 1)]
-        whole = self._checksum_of_whole()
-        options = self._put if whole is None else replace(self._put, checksum=whole)
+        options = replace(self._put, checksum=_checksum_of_whole(self._source.algorithm, parts))
+        record.completing()
         return await self._store.complete_multipart(self._key, record.upload_id, parts, options)
 
-    def _checksum_of_whole(self) -> Checksum | None:
-        algorithm = self._options.algorithm
-        if algorithm == "none":
-            return None
-        plan = self._plan
-        digests = [self._record.digests[number] for number in range(1, plan.count + 1)]
-        if not supports_full_object(algorithm):
-            return composite(algorithm, digests)
-        sizes = [end - start for start, end in map(plan.range, range(1, plan.count + 1)) if end is not None]
-        return combine(algorithm, zip(digests, sizes, strict=True))
-
     async def _give_up(self) -> None:
-        if self._record.upload_id:
-            await self._store.abort_multipart(self._key, self._record.upload_id)
+        """Abort the upload; where that fails its record stays, so that the next run tries again."""
+        upload_id = self._record.upload_id
+        if upload_id:
+            try:
+                await self._store.abort_multipart(self._key, upload_id)
+            except HaulError as error:
+                self._warn(
+                    f"the upload of {self._url} could not be aborted: {error}",
+                    f"Try again: {self._abortion(upload_id)}",
+                )
+                return
         self._record.remove()
 
+    def _warn(self, message: str, hint: str) -> None:
+        self._emit(Warned(message, hint))
+
+    def _abortion(self, upload_id: str) -> str:
+        from shlex import quote  # a millisecond for a rare sentence
+
+        return f"haul uploads abort {quote(self._url)} --upload-id {quote(upload_id)}"
+
     def _intent(self) -> Intent:
-        properties = blake2b(repr(self._asked).encode(), digest_size=16).hexdigest()
+        properties = blake2b(repr(self._asked).encode(errors="surrogateescape"), digest_size=16)
+        if (encryption := self._customer_key()) is not None and encryption.customer_key is not None:
+            # A Secret does not show itself in a repr, and parts under another key would be refused.
+            properties.update(encryption.customer_key.reveal())
+        token = uuid.uuid4().hex if self._is_marked else ""
         return Intent(
-            tuple(self._file.fingerprint), self._plan.part_size, properties, uuid.uuid4().hex, time.time()
+            self._source.identity,
+            self._plan.part_size,
+            properties.hexdigest(),
+            token,
+            self._store.identity,
+            self._key,
         )
 
-    def _with_token(self, token: str) -> PutOptions:
-        algorithm = self._options.algorithm
-        kind = ""
+    def _customer_key(self) -> Encryption | None:
+        encryption = self._asked.encryption
+        return encryption if encryption is not None and encryption.mode == "SSE-C" else None
+
+    def _marked(self, token: str) -> PutOptions:
+        put, algorithm = self._asked, self._source.algorithm
+        if token:
+            put = replace(put, metadata={**put.metadata, TOKEN: token})
         if algorithm != "none":
             kind = "FULL_OBJECT" if supports_full_object(algorithm) else "COMPOSITE"
-        return replace(
-            self._asked,
-            metadata={**self._asked.metadata, TOKEN: token},
-            checksum_algorithm=algorithm,
-            checksum_kind=kind,
-        )
+            put = replace(put, checksum_algorithm=algorithm, checksum_kind=kind)
+        return put
+
+
+def _checksum_of_whole(algorithm: str, parts: Sequence[PartInfo]) -> Checksum | None:
+    if algorithm == "none":
+        return None
+    known = [(digest_of(part.checksum), part.size) for part in parts if part.checksum is not None]
+    if not supports_full_object(algorithm):
+        return composite(algorithm, [digest for digest, _ in known])
+    return combine(algorithm, known)

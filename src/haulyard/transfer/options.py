@@ -20,7 +20,8 @@ class TransferOptions:
     ``part_size`` in bytes (0 chooses), ``part_concurrency`` counts parts of one object under way.
     ``no_clobber`` never replaces what exists. ``replace_metadata`` makes a copy take its properties from
     ``put`` instead of from the source. ``state_dir`` holds what a killed upload needs to be continued.
-    ``algorithm`` is the checksum computed of what is moved; ``none`` computes none.
+    ``algorithm`` is the checksum computed of what is moved; ``none`` computes none. ``durable`` waits until a
+    downloaded file survives a power failure: what is moved has no other copy then.
     """
 
     put: PutOptions = field(default_factory=PutOptions)
@@ -31,8 +32,6 @@ class TransferOptions:
     no_clobber: bool = False
     replace_metadata: bool = False
     replace_tags: bool = False
-    copy_acl: bool = False
     state_dir: str = ""
     algorithm: str = "CRC64NVME"
-    verify_checksum: bool = False
-    """Read again and compare where the two sides have no comparable checksums (``--verify checksum``)."""
+    durable: bool = False

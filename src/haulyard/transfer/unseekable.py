@@ -21,7 +21,7 @@ from haulyard.models import ByteRange, PartOptions
 from haulyard.stores.fate import TOKEN
 from haulyard.transfer.files import SourceFile
 from haulyard.transfer.parts import DEFAULT_PART_SIZE, MIB, check_part_size
-from haulyard.transfer.workers import first_error
+from haulyard.transfer.workers import Room, first_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -81,7 +81,7 @@ class UnseekableUpload:
         self._emit = emit
         self._name = name
         self._budget = budget
-        self._room = _Room(budget)
+        self._room = Room(budget)
         self._done: dict[int, tuple[PartInfo, bytes, int]] = {}
         self.size = 0
         """Bytes read so far."""
@@ -144,7 +144,7 @@ class UnseekableUpload:
             self._emit(BytesMoved(self._name, part.size))
         finally:
             part.discard()
-            await self._room.give(part.cost)
+            self._room.give(part.cost)
 
     def _part_size(self, number: int) -> int:
         size = self._first_size << (number - 1) // _GROW_AFTER
@@ -213,21 +213,3 @@ class UnseekableUpload:
         if not supports_full_object(self._algorithm):
             return composite(self._algorithm, [digest for _, digest, _ in finished])
         return combine(self._algorithm, [(digest, size) for _, digest, size in finished])
-
-
-class _Room:
-    """Bytes that may be held; who wants more waits."""
-
-    def __init__(self, size: int) -> None:
-        self._free = size
-        self._changed = asyncio.Condition()
-
-    async def take(self, count: int) -> None:
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._free >= count)
-            self._free -= count
-
-    async def give(self, count: int) -> None:
-        async with self._changed:
-            self._free += count
-            self._changed.notify_all()

@@ -6,19 +6,19 @@ that nothing is held in memory and the store refuses whatever changed in between
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from haulyard.checksums import checksum_of
+from haulyard.errors import IntegrityError
 from haulyard.events import TransferDone
-from haulyard.models import ByteRange
+from haulyard.models import ByteRange, PartInfo, PartOptions
 from haulyard.transfer.content_types import content_type_of
 from haulyard.transfer.files import SourceFile
 from haulyard.transfer.items import prefix_of
 from haulyard.transfer.multipart import MultipartUpload
-from haulyard.transfer.parts import fits_one_put
+from haulyard.transfer.parts import fits_one_put, plan_parts
 
 if TYPE_CHECKING:
     from haulyard.events import Emit
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from haulyard.stores.base import Store
     from haulyard.stores.local import LocalStore
     from haulyard.transfer.items import Job
+    from haulyard.transfer.multipart import PartTarget
     from haulyard.transfer.options import TransferOptions
 
 #: Bytes up to which a file is read once and held: a second read would cost more than the memory.
@@ -47,21 +48,20 @@ class Uploader:
     async def __call__(self, job: Job) -> TransferDone:
         """Upload one file; errors are raised, and then nothing lies under the destination's name."""
         started = time.monotonic()
+        key = job.item.key
         tree = self._source.tree
-        file = SourceFile(tree.open(job.item.key), f"{tree.root}/{job.item.key}")
+        file = SourceFile(tree.open(key), f"{tree.root}/{key}")
         try:
-            options = self._options_for(job.destination)
-            if fits_one_put(file.size, self._options.part_size, self._destination.capabilities):
-                result = await self._in_one(file, job.destination, options)
-            else:
-                result = await MultipartUpload(
-                    file, self._destination, job.destination, options, self._options, self._emit
-                ).run()
+            result = await self._send(file, job.destination)
+        except IntegrityError:
+            # What the store refused as damaged is most often a file that was written to meanwhile.
+            file.check()
+            raise
         finally:
             file.close()
         return TransferDone(
             "upload",
-            self._from + job.item.key,
+            self._from + key,
             self._to + job.destination,
             file.size,
             time.monotonic() - started,
@@ -70,6 +70,21 @@ class Uploader:
             result.version_id,
             source_etag=file.etag,
         )
+
+    async def _send(self, file: SourceFile, key: str) -> PutResult:
+        options = self._options_for(key)
+        if fits_one_put(file.size, self._options.part_size, self._destination.capabilities):
+            return await self._in_one(file, key, options)
+        return await MultipartUpload(
+            _FileParts(file, self._options.algorithm),
+            self._destination,
+            key,
+            options,
+            plan_parts(file.size, self._options.part_size, self._destination.capabilities),
+            self._options,
+            self._emit,
+            workers=self._options.part_concurrency,
+        ).run()
 
     async def _in_one(self, file: SourceFile, key: str, options: PutOptions) -> PutResult:
         algorithm = self._options.algorithm
@@ -82,15 +97,40 @@ class Uploader:
         return await self._destination.put(key, file.slice(whole), options)
 
     def _options_for(self, key: str) -> PutOptions:
-        """Return what the object gets; made once for each extension, as it is the same for thousands."""
-        extension = os.path.splitext(key)[1]
-        options = self._put_options.get(extension)
+        """Return what the object gets; made once for each type, as it is the same for thousands."""
+        content_type = self._options.put.content_type
+        if not content_type and self._options.guess_content_type:
+            content_type = content_type_of(key)
+        options = self._put_options.get(content_type)
         if options is None:
-            options = self._options.put
-            if not options.content_type and self._options.guess_content_type:
-                options = replace(options, content_type=content_type_of(key))
-            options = replace(options, checksum_algorithm=self._options.algorithm)
+            options = replace(
+                self._options.put, content_type=content_type, checksum_algorithm=self._options.algorithm
+            )
             if self._options.no_clobber and self._destination.capabilities.conditional_put:
                 options = replace(options, if_none_match="*")
-            self._put_options[extension] = options
+            self._put_options[content_type] = options
         return options
+
+
+class _FileParts:
+    """A file as a `haulyard.transfer.multipart.PartSource`."""
+
+    def __init__(self, file: SourceFile, algorithm: str) -> None:
+        self._file = file
+        self.name = file.name
+        self.identity = tuple(file.fingerprint)
+        self.algorithm = algorithm
+
+    async def send(self, target: PartTarget, number: int, part: ByteRange) -> PartInfo:
+        """Send one part with its checksum."""
+        checksum = None
+        if self.algorithm != "none":
+            checksum = checksum_of(self.algorithm, await self._file.digest(self.algorithm, part))
+        options = PartOptions(checksum, "" if checksum else "none", target.encryption)
+        body = self._file.slice(part)
+        sent = await target.store.put_part(target.key, target.upload_id, number, body, options)
+        return PartInfo(number, sent.etag, body.size, checksum)
+
+    def check(self) -> None:
+        """Raise SourceChanged if the file is not what it was."""
+        self._file.check()
