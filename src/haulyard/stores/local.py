@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Final, Self
 
 from haulyard.checksums import checksum_of, hasher
-from haulyard.errors import SourceChanged, StoreError
+from haulyard.errors import NotFound, SourceChanged, StoreError
 from haulyard.events import ignore
 from haulyard.models import (
     ByteRange,
@@ -128,8 +128,9 @@ class LocalStore(OptionalOperations):
     listing leaves out (special files, names that are no UTF-8, links in a circle) is told to ``emit``.
 
     A file keeps no metadata, tags or checksums: asked for them, this store raises Unsupported. Deleting
-    leaves empty directories. ``if_none_match="*"`` is atomic; ``if_match`` is among Haulyard's own
-    processes, for a file system cannot compare and replace in one step.
+    leaves empty directories. ``if_none_match="*"`` is atomic; ``if_match`` of a write is so among Haulyard's
+    own processes, and that of a delete is looked at right before it: a file system cannot compare and act in
+    one step.
     """
 
     kind = _KIND
@@ -183,17 +184,18 @@ class LocalStore(OptionalOperations):
         """Remove one file."""
         if options.version_id or options.bypass_governance:
             raise unsupported(_KIND, "delete", key, "versions")
-        if not options.if_match:
-            self.tree.remove(key)
-            return DeleteOutcome(key)
-        # The hidden file is the lock that every writer of this key holds.
-        part = self.tree.create(key)
-        try:
-            if part.current() is not None:
-                self._check_write(part, PutOptions(if_match=options.if_match), "delete")
-                self.tree.remove(key)
-        finally:
-            part.discard()
+        if options.if_match:
+            # The hidden file that writers hold as a lock is not made for this: a kill would leave it behind,
+            # and where the file is gone by then nobody would ever come back for it.
+            self.tree.refuse_writer(key)
+            try:
+                etag = etag_of(self.tree.stat(key))
+            except NotFound:
+                return DeleteOutcome(key)
+            check_write(
+                etag, if_match=options.if_match, if_none_match="", store=_KIND, operation="delete", key=key
+            )
+        self.tree.remove(key)
         return DeleteOutcome(key)
 
     async def delete_many(self, items: Sequence[DeleteItem]) -> list[DeleteOutcome]:

@@ -34,7 +34,6 @@ _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | _BENEATH
 _WRITE: Final = os.O_RDWR | os.O_NONBLOCK | _BENEATH
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
-
 _TRUSTED: Final = 1.0
 """Seconds for which a directory is taken to be where it was."""
 
@@ -241,6 +240,20 @@ class Tree:
             raise self.translated(error, "delete", key) from error
         return True
 
+    def refuse_writer(self, key: str) -> None:
+        """Raise Conflict while another task or process writes the file of ``key``."""
+        path, name = self._split(key)
+        try:
+            fd = os.open(part_name(name), _WRITE, dir_fd=self._directory(path, key, create=False).fd)
+        except OSError:
+            return
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise self._being_written(key) from None
+        finally:
+            os.close(fd)
+
     def check(self, key: str) -> None:
         """Raise UnsafeName unless ``key`` can be a file below the root."""
         path, _ = self._split(key)
@@ -326,14 +339,7 @@ class Tree:
                     return fd
             except BlockingIOError:
                 os.close(fd)
-                raise Conflict(
-                    f"{self.root}/{key} is being written by another task or process",
-                    store="local",
-                    operation="put",
-                    bucket=self.root,
-                    key=key,
-                    hint="Wait for the other command to end, then run this one again.",
-                ) from None
+                raise self._being_written(key) from None
             except BaseException:
                 os.close(fd)
                 raise
@@ -425,6 +431,11 @@ class Tree:
         return NotFound(
             f"{self.root}/{key}: no such file", store="local", operation=operation, bucket=self.root, key=key
         )
+
+    def _being_written(self, key: str) -> Conflict:
+        hint = "Wait for the other command to end, then run this one again."
+        message = f"{self.root}/{key} is being written by another task or process"
+        return Conflict(message, store="local", bucket=self.root, key=key, hint=hint)
 
     def _refuse(self, key: str, flaw: str) -> NoReturn:
         raise UnsafeName(
