@@ -171,6 +171,7 @@ class Transfer:
             emit=self._report,
             no_clobber=options.no_clobber,
             action=self._action,
+            ends=(prefix_of(source.store), prefix_of(destination.store)),
         )
         return self._finish(summary, single=source.is_single)
 
@@ -189,6 +190,7 @@ class Transfer:
             emit=self._report,
             no_clobber=self._options.no_clobber,
             action=self._action,
+            ends=(prefix_of(source), prefix_of(destination)),
         )
         self._skipped += plan.counts.skipped
         count = plan.counts.deletions
