@@ -1,0 +1,222 @@
+"""Move real files into a real S3 server and back, compare every byte, and time each step.
+
+The files are the sources of Python's standard library, thousands of small ones, and flights.csv, a large
+one. The server is the embedded one, started for this and gone afterwards; with a URL it is your own store,
+where the demo works in a new prefix and removes it again. Each step is a command that you can type.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+import time
+from contextlib import AbstractAsyncContextManager, chdir
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from haulyard.cli import exits, flags
+from haulyard.cli.detached import detached
+from haulyard.cli.formats import human_size
+from haulyard.cli.inline import Interrupted
+from haulyard.cli.places import s3_url
+from haulyard.cli.playbill import Step, Table, command_line
+from haulyard.errors import TransferError
+from haulyard.events import RequestDone
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from haulyard.cli.context import Context
+    from haulyard.cli.inline import Account
+    from haulyard.cli.samples import Sample
+    from haulyard.cli.stage import Stage
+    from haulyard.events import Event
+    from haulyard.url import S3Url
+
+EXAMPLES = ("haul demo", "haul demo s3://demo")
+
+#: Parts of the upload that is killed, and a speed that leaves time to do it.
+_PART: Final = 5 * 1024**2
+_PACED: Final = ("--part-size", "5MiB", "--concurrency", "1", "--bwlimit", "16MiB")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Where it plays; None for a server of its own."""
+
+    url: S3Url | None
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("url", nargs="?", default="", metavar="S3URL", help="a bucket or prefix of yours")
+    flags.add(parser, flags.CONNECTION, flags.OUTPUT)
+
+
+def read(arguments: Namespace) -> Options:
+    """Return the options."""
+    return Options(s3_url(arguments.url, "demo") if arguments.url else None)
+
+
+async def run(options: Options, context: Context) -> int:
+    """Play all steps, and leave nothing behind."""
+    try:
+        await _perform(options, context)
+    except Interrupted:
+        context.output.note("interrupted")
+        return exits.INTERRUPTED
+    return exits.OK
+
+
+async def _perform(options: Options, context: Context) -> None:
+    import tempfile  # 8 ms that --help does not pay
+
+    directory = tempfile.mkdtemp(prefix="haul-demo-")
+    try:
+        # Relative names keep the commands short enough to be read.
+        with chdir(directory):
+            async with _stage(options, context, directory) as stage:
+                await _Play(stage, context).perform(makes_bucket=options.url is None)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _stage(options: Options, context: Context, directory: str) -> AbstractAsyncContextManager[Stage]:
+    # Only here: --help pays for no server.
+    from haulyard.cli.stage import embedded, in_bucket
+
+    return in_bucket(context, options.url) if options.url else embedded(context, directory)
+
+
+class _Play:
+    """The steps, in their order."""
+
+    def __init__(self, stage: Stage, context: Context) -> None:
+        self._stage = stage
+        self._output = context.output
+        self._subscribers = context.subscribers
+        self._steps: list[Step] = []
+        self._copies: list[str] = []
+        """Names that the large file was uploaded under."""
+
+    async def perform(self, *, makes_bucket: bool) -> None:
+        """Play all of them, and show the table.
+
+        Raises:
+            TransferError: Something did not come back as it went.
+        """
+        small, large = await self._prepare()
+        url = self._stage.url
+        if makes_bucket:
+            self._say(f"$ {command_line(('mb', url.rstrip('/')))}")
+            await self._stage.inline.run("mb", url.rstrip("/"))
+        await self._step("upload small files", "sync", "stdlib/", f"{url}stdlib/")
+        await self._step("list", "ls", "-r", "--summarize", f"{url}stdlib/", moves=False)
+        await self._sync_again(small, "sync", "stdlib/", f"{url}stdlib/")
+        await self._step("upload a large file", "cp", large.path, f"{url}large/")
+        self._copies.append(os.path.basename(large.path))
+        if large.size >= 2 * _PART:
+            await self._kill_and_resume(large, "cp", *_PACED, large.path, f"{url}large/again")
+            self._copies.append("again")
+        await self._step("copy in the bucket", "cp", "-r", f"{url}stdlib/", f"{url}copy/")
+        await self._step("download small files", "cp", "-r", f"{url}copy/", "back/stdlib/")
+        await self._step("download large files", "cp", "-r", f"{url}large/", "back/large/")
+        verdict = await self._compare(large)
+        await self._step("delete", "rm", "-r", url, moves=False)
+        self._output.result(Table(self._steps, verdict, _hints()))
+
+    async def _prepare(self) -> tuple[Sample, Sample]:
+        from haulyard.cli.samples import large_file, standard_library
+
+        small = await detached(lambda: standard_library("stdlib"))
+        large = await detached(lambda: large_file(".", small))
+        self._say(f"small files  {small.description}: {small.files:,} files, {human_size(small.size)}")
+        self._say(f"large file   {large.description}: {human_size(large.size)}")
+        self._say(f"store        {self._stage.described}")
+        return small, large
+
+    async def _step(self, name: str, *words: str, moves: bool = True) -> None:
+        """Run one command and show what it did."""
+        self._say(f"$ {command_line(words)}")
+        account, seconds = await self._timed(words)
+        self._show(Step(name, account.objects, account.size if moves else None, seconds, words))
+
+    async def _sync_again(self, small: Sample, *words: str) -> None:
+        """Run the sync once more: it has to find that all is there."""
+        self._say(f"$ {command_line(words)}")
+        account, seconds = await self._timed(words)
+        if account.objects:
+            raise TransferError(f"a repeated sync copied {account.objects} objects that had not changed")
+        self._show(Step("sync again", small.files, None, seconds, words, " ".join(account.notes)))
+
+    async def _kill_and_resume(self, large: Sample, *words: str) -> None:
+        """Kill an upload half-way, and run the same command again."""
+        parts = -(-large.size // _PART)
+        self._say(f"$ {command_line(words)}  # killed half-way")
+        there = await self._stage.kill_half_way(words, self._stage.key("large/again"), parts // 2)
+        self._say(f"    {there} of {parts} parts had arrived" if there else "    it was done before the kill")
+        self._say(f"$ {command_line(words)}  # again")
+        sent: list[int] = []
+
+        def count(event: Event) -> None:
+            if isinstance(event, RequestDone) and event.operation == "UploadPart":
+                sent.append(event.sent)
+
+        self._subscribers.add(count)
+        try:
+            _, seconds = await self._timed(words)
+        finally:
+            self._subscribers.remove(count)
+        if there and len(sent) >= parts:
+            raise TransferError("an upload that was killed half-way was sent again from its beginning")
+        remark = f"{parts - len(sent)} of {parts} parts were not sent again"
+        self._show(Step("resume a killed upload", 1, sum(sent), seconds, words, remark))
+
+    async def _compare(self, large: Sample) -> str:
+        """Compare all that came back, and return the verdict."""
+        from haulyard.cli.samples import compare
+
+        os.mkdir("large")
+        for name in self._copies:
+            os.link(large.path, os.path.join("large", name))
+        started = time.monotonic()
+        pairs = [await detached(partial(compare, name, f"back/{name}")) for name in ("stdlib", "large")]
+        seconds = time.monotonic() - started
+        files, size = sum(each.files for each in pairs), sum(each.size for each in pairs)
+        different = [name for each in pairs for name in each.different]
+        if different:
+            named = ", ".join(different[:5])
+            raise TransferError(f"{len(different)} of {files} files came back changed or not at all: {named}")
+        self._say("compare byte for byte")
+        self._show(Step("compare", files, size, seconds, remark=f"{files:,} files are the same"))
+        return f"All {files:,} files came back byte for byte the same."
+
+    async def _timed(self, words: tuple[str, ...]) -> tuple[Account, float]:
+        started = time.monotonic()
+        account = await self._stage.inline.run(*words)
+        return account, time.monotonic() - started
+
+    def _show(self, step: Step) -> None:
+        self._steps.append(step)
+        self._output.result(step)
+
+    def _say(self, line: str) -> None:
+        """Show what is not a result; programs get results alone."""
+        if not self._output.as_json:
+            self._output.lines([line])
+
+
+def _hints() -> list[str]:
+    """Return what to try next."""
+    hints = [
+        'eval "$(haul local start --export)"   # a server to try everything on',
+        "haul mb s3://demo && haul cp -r . s3://demo/here/",
+        "haul doctor s3://demo                 # credentials, network, permissions",
+        "haul --help",
+    ]
+    if not shutil.which("haul"):
+        hints.insert(0, f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH")
+    return hints

