@@ -6,11 +6,11 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from haulyard.errors import S3Error, S3NetworkError, S3NotFound, S3PreconditionFailed
+from haulyard.errors import S3Error, S3NetworkError, S3NotFound, S3PreconditionFailed, S3ServerError
 from haulyard.models import DeleteOptions, DeleteOutcome
 from haulyard.s3.batch import is_batchable
 from haulyard.s3.faults import Verdict, verdict_of_code
-from haulyard.stores.fate import ROUNDS, Pause, look, settled
+from haulyard.stores.fate import ROUNDS, Pause, is_in_doubt, look, settled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -23,6 +23,12 @@ Item = TypeVar("Item")
 
 _AT_ONCE: Final = 16
 """Calls of one `delete_many` in flight; the limiter bounds them further."""
+
+_OPEN: Final = (S3NetworkError, S3ServerError)
+"""Errors after which a delete may have been done, and that the layers leave to be looked into."""
+
+_TRIES: Final = 10
+"""Of one delete: as many as `haulyard.s3.layers.retry` makes of other requests by default."""
 
 _ABSENT: Final = frozenset(("NoSuchKey", "NoSuchVersion"))
 _AGAIN: Final = frozenset((Verdict.RETRY, Verdict.THROTTLE, Verdict.CONFLICT))
@@ -54,7 +60,7 @@ async def delete_one(
         gone = await _is_gone(client, bucket, key, options.version_id)
         return DeleteOutcome(key) if gone else None
 
-    return await settled(remove, removed, pause)
+    return await settled(remove, removed, pause, again=_OPEN, rounds=_TRIES)
 
 
 async def delete_many(
@@ -126,24 +132,29 @@ class _Batch:
         return outcomes
 
     async def _try(self, items: Sequence[DeleteItem]) -> list[DeleteOutcome]:
+        lost: S3Error | None = None
         try:
             outcomes = await self._client.delete_objects(self._bucket, items)
-        except S3NetworkError as lost:
-            if not lost.sent:
+        except _OPEN as error:
+            if not is_in_doubt(error):
                 raise
+            lost = error
             outcomes = [DeleteOutcome(item.key, item.version_id, error=lost) for item in items]
-        await self._find_gone(items, outcomes)
+        await self._find_gone(items, outcomes, lost)
         return outcomes
 
-    async def _find_gone(self, items: Sequence[DeleteItem], outcomes: list[DeleteOutcome]) -> None:
+    async def _find_gone(
+        self, items: Sequence[DeleteItem], outcomes: list[DeleteOutcome], lost: S3Error | None
+    ) -> None:
         """Correct the outcomes that leave it open: what is not there any more was deleted.
 
-        That is where the answer was lost, and where an absent key is said not to match its condition.
+        That is where the answer was lost or the store broke down over it, and where an absent key is said not
+        to match its condition.
         """
         open_ones = [
             number
             for number, outcome in enumerate(outcomes)
-            if isinstance(outcome.error, (S3NetworkError, S3PreconditionFailed))
+            if isinstance(outcome.error, S3PreconditionFailed) or (lost is not None and outcome.error is lost)
         ]
 
         async def look_at(number: int) -> None:

@@ -45,15 +45,21 @@ TOKEN: Final = "haul-token"  # noqa: S105 -- the name of a metadata entry, not a
 
 
 async def settled(
-    act: Callable[[], Awaitable[Result]], done: Callable[[], Awaitable[Result | None]], pause: Pause
+    act: Callable[[], Awaitable[Result]],
+    done: Callable[[], Awaitable[Result | None]],
+    pause: Pause,
+    *,
+    again: tuple[type[S3Error], ...] = (S3NetworkError,),
+    rounds: int = ROUNDS,
 ) -> Result:
     """Do what must not be repeated blindly and return its result.
 
     Where the answer was lost, ``done`` looks at the store first: it returns the result if the deed was done,
-    else None, and only then ``act`` is called again.
+    else None, and only then ``act`` is called again. ``again`` are the errors to which the layers below did
+    not answer by trying again themselves.
     """
     doubt = False
-    for attempt in range(1, ROUNDS):
+    for attempt in range(1, rounds):
         try:
             return await act()
         except _DOUBTFUL as error:
@@ -64,7 +70,7 @@ async def settled(
                 found = await done()
                 if found is not None:
                     return found
-            if not isinstance(error, S3NetworkError):
+            if not isinstance(error, again):
                 raise
         await pause(attempt)
     return await act()
@@ -74,6 +80,8 @@ def is_in_doubt(error: S3Error) -> bool:
     """Whether the request of ``error`` may have been carried out although it failed."""
     if isinstance(error, S3NetworkError):
         return error.sent
+    if isinstance(error, S3ServerError):
+        return True
     # An earlier attempt may have done what the last one then found done.
     return error.attempts > 1
 

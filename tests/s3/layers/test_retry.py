@@ -205,6 +205,34 @@ async def test_an_upload_whose_completion_met_a_conflict_is_spent() -> None:
     assert trial.inner.attempts == [1]
 
 
+@pytest.mark.parametrize(("status", "code"), [(500, "InternalError"), (504, ""), (200, "InternalError")])
+async def test_a_delete_that_may_have_been_done_is_its_callers_to_look_into(status: int, code: str) -> None:
+    """In a versioned bucket a second one would leave a second marker."""
+    trial = Trial(answer(status, code, ok=False))
+    ok = ok_or(None if status > 200 else False)
+    asked = request("DeleteObject", "DELETE", kind="delete", repeatable=False, classify=ok)
+    with pytest.raises(errors.S3ServerError) as final:
+        await trial.send(asked)
+    assert final.value.attempts == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "repeatable"),
+    [
+        (500, "InternalError", True),
+        (503, "SlowDown", False),
+        (400, "RequestTimeout", False),
+        (409, "OperationAborted", False),
+    ],
+)
+async def test_a_delete_that_was_not_done_or_does_no_harm_twice_is_tried_again(
+    status: int, code: str, *, repeatable: bool
+) -> None:
+    trial = Trial(answer(status, code))
+    asked = request("DeleteObject", "DELETE", kind="delete", repeatable=repeatable)
+    assert (await trial.send(asked)).attempts == 2
+
+
 # The budget
 
 

@@ -11,7 +11,9 @@
   minutes is final.
 - As long as the endpoint has never answered, three attempts are enough: its address is probably wrong.
 - Expired credentials, a wrong clock and an unknown region are put right once each, without waiting.
-- A request whose fate is unknown and which is not repeatable is not repeated: its caller finds out.
+- A request whose fate is unknown and which is not repeatable is not repeated: its caller finds out. Lost
+  answers leave it unknown, and so does a 5xx to a delete; a conditional write after a 5xx is guarded by its
+  condition, and its caller finds out whose it was.
 """
 
 from __future__ import annotations
@@ -175,10 +177,16 @@ class _Course:
             if self._bears(delay):
                 await self._wait(delay, reason)
                 return
-        elif verdict in _TRANSIENT and self._another(TRANSIENT_COST):
+        elif verdict in _TRANSIENT and not self._may_be_deleted(answer) and self._another(TRANSIENT_COST):
             await self._wait(max(self._backoff(), self._asked(answer)), reason)
             return
         raise self._final(answer)
+
+    def _may_be_deleted(self, answer: HttpAnswer) -> bool:
+        """Whether a delete may have been carried out that would leave a second marker if it were repeated."""
+        request = self._request
+        undone = 300 <= answer.status < 500  # noqa: PLR2004 -- refused, and nothing changed
+        return request.kind == "delete" and not request.repeatable and not undone
 
     async def _correct(self, verdict: Verdict, answer: HttpAnswer) -> bool:
         try:
