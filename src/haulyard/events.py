@@ -62,6 +62,7 @@ class TransferDone(NamedTuple):
     """One object reached its end: ``action`` is ``upload download copy move delete skip …``.
 
     ``error`` is None where it went well. ``verified`` says by what: ``checksum``, ``size only``, ``""``.
+    ``etag`` and ``version_id`` are the destination's, ``source_etag`` is that of what was read.
     """
 
     action: str
@@ -74,6 +75,7 @@ class TransferDone(NamedTuple):
     version_id: str = ""
     reason: str = ""
     error: Exception | None = None
+    source_etag: str = ""
 
 
 class Warned(NamedTuple):
