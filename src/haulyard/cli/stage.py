@@ -35,7 +35,7 @@ BUCKET: Final = "haul-demo"
 _LOOK: Final = 0.05
 _KILL_PATIENCE: Final = 60.0
 #: Variables that a child needs to start at all.
-_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "COVERAGE_PROCESS_START")
+_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 
 
 @dataclass(frozen=True, slots=True)
