@@ -11,7 +11,7 @@ import pytest
 from haulyard.cli import commands, dispatch, exits
 from haulyard.cli.commands import COMMANDS
 from haulyard.errors import ConfigError, S3NetworkError, S3RegionError
-from haulyard.events import RequestDone
+from haulyard.events import RequestDone, TransferDone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,6 +183,28 @@ def test_numbers_are_said_at_the_end_on_request(haul: Box, probe: Probe) -> None
     probe.does = work
     assert "info: GetObject: 1 requests" in haul("probe", "--log-level", "info").err
     assert haul("probe").err == ""
+
+
+def test_a_progress_bar_is_drawn_where_it_is_wanted(
+    haul: Box, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("haulyard.observe.progress._PATIENCE", 0.0)
+
+    async def work(context: Context) -> int:
+        with context.progress() as expect:
+            expect(1, 1024)
+            context.emit(TransferDone("upload", "a", "b", 1024))
+            context.output.note("said")
+        with context.inside(context.settings, context.output).progress() as expect:
+            expect(1, 1)
+        return 0
+
+    probe.does = work
+    assert haul("probe").err == "said\n"
+    monkeypatch.setitem(haul.environ, "HAUL_PROGRESS", "yes")
+    shown = haul("probe").err
+    assert "1.00k/1.00k" in shown
+    assert "said\n" in shown
 
 
 def test_settings_of_the_environment_count(haul: Box, probe: Probe, tmp_path: Path) -> None:

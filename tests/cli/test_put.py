@@ -93,3 +93,19 @@ def test_a_closed_standard_input_is_no_crash(haul: Box, monkeypatch: pytest.Monk
     result = haul("put", "-", "s3://b/k")
     assert result.code == 2
     assert "standard input cannot be read" in result.err
+
+
+def test_cp_has_streams_at_either_end(haul: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    haul.bucket({})
+    pipe_into_stdin(b"through", monkeypatch)
+    assert haul("cp", "-", "s3://b/k").code == 0
+    assert haul("cp", "s3://b/k", "-").raw == b"through"
+    assert haul("cp", "s3://b/nope", "-").code == 4
+
+
+def test_what_was_written_without_a_checksum_has_none(haul: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = haul.bucket({})
+    pipe_into_stdin(b"x", monkeypatch)
+    haul.environ["AWS_REQUEST_CHECKSUM_CALCULATION"] = "WHEN_REQUIRED"
+    assert haul("put", "-", "s3://b/k").code == 0
+    assert haul.await_(store.head("k")).checksums == ()

@@ -89,6 +89,12 @@ def test_filters_apply(haul: Box, archive: Archive) -> None:
     assert list(archive.asked) == ["colder"]
 
 
+def test_a_manifest_names_what_is_restored(haul: Box, archive: Archive) -> None:
+    (haul.cwd / "keys").write_text("cold\nwarm\n")
+    assert haul("restore", "s3://b/", "--manifest", str(haul.cwd / "keys")).code == 0
+    assert list(archive.asked) == ["cold"]
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from haulyard.cli import commands
 from haulyard.cli.detached import detached
 from haulyard.cli.stop import Stop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.cli.conftest import Box, Probe
 
     from haulyard.cli.context import Context
+
+
+_load = commands.load
 
 
 def interrupt(number: int = signal.SIGINT) -> None:
@@ -91,6 +97,42 @@ def test_the_third_ends_the_process(haul: Box, monkeypatch: pytest.MonkeyPatch) 
     for _ in range(3):
         stop.on_signal(task, output)
     assert ended == [130]
+
+
+def test_lines_of_run_finish_and_no_more_are_taken(haul: Box, probe: Probe) -> None:
+    begun: list[str] = []
+
+    async def work(context: Context) -> int:
+        begun.append("line")
+        interrupt()
+        await context.stop.wait()
+        context.output.lines(["finished"])
+        return 0
+
+    probe.does = work
+    haul_lines = haul.cwd / "lines"
+    haul_lines.write_text("probe 1\n" * 10)
+    monkey = pytest.MonkeyPatch()
+    with monkey.context() as patch:
+        patch.setattr("haulyard.cli.script.load", lambda _: probe)
+        patch.setattr("haulyard.cli.commands.load", _load)
+        result = haul("run", "--jobs", "1", str(haul_lines))
+    assert (result.code, result.out, begun) == (130, "finished\n", ["line"])
+    assert "the first line that was not begun is line 2" in result.err
+
+
+def test_run_does_not_wait_for_lines_once_it_is_to_stop(haul: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+
+    async def interrupted(call: Callable[[], bytes]) -> bytes:
+        interrupt()
+        return await detached(call)
+
+    monkeypatch.setattr("haulyard.cli.run._STDIN", reading)
+    monkeypatch.setattr("haulyard.cli.run.detached", interrupted)
+    result = haul("run", "-")
+    os.close(writing)
+    assert result.code == 130
 
 
 def test_cancelled_by_nobody_is_an_error_of_its_own(haul: Box, probe: Probe) -> None:
