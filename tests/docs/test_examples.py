@@ -1,0 +1,183 @@
+"""What the documentation prints is what happens.
+
+A ``console`` block is a session: a line that starts with ``$`` is run (``>`` continues it), what follows is
+its output. All sessions of a page are one shell, in an empty directory, with the variables of a store; a page
+that starts one of its own uses that. ``…`` stands for anything within a line, and by itself for any lines;
+points in time may differ; lines may come in any order, for objects are moved at the same time. A command may
+fail only if the next one looks at ``$?``. Blocks of ``python`` are run where they stand. In blocks of ``sh``
+every command of ``haul`` has to be understood by its parser.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from tests.docs import pages
+
+from haulyard.cli import commands
+from haulyard.cli.dispatch import split_verb
+from haulyard.cli.parsing import HelpRequested, build
+from haulyard.local import EmbeddedStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Server
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?Z?")
+_END = "<end of a command>"
+#: This page has tests of its own.
+_OTHERS = {"docs/python-api.md"}
+_PAGES = [page for page in pages.pages() if pages.name_of(page) not in _OTHERS]
+_SECONDS = 120
+
+
+class Command(NamedTuple):
+    """A line to be run, and the lines that it is to print."""
+
+    line: str
+    output: list[str]
+
+
+def _session(page: Path) -> list[Command]:
+    found: list[Command] = []
+    for block in pages.blocks(page):
+        if block.language == "python":
+            found.append(Command(f"python - <<'END'\n{block.text}END", ["…"]))
+        if block.language != "console":
+            continue
+        for line in block.text.splitlines():
+            if line.startswith("$ "):
+                found.append(Command(line[2:], []))
+            elif line.startswith("> "):
+                last = found.pop()
+                found.append(last._replace(line=f"{last.line}\n{line[2:]}"))
+            else:
+                found[-1].output.append(line)
+    return found
+
+
+_SESSIONS = [page for page in _PAGES if _session(page)]
+
+
+@pytest.mark.parametrize("page", _SESSIONS, ids=pages.name_of)
+def test_the_sessions_of_a_page_go_as_printed(page: Path, shell: Shell) -> None:
+    session = _session(page)
+    results = shell.run([command.line for command in session])
+    for command, following, (code, output) in zip(session, [*session[1:], None], results, strict=True):
+        looked_at = following is not None and "$?" in following.line
+        assert code == 0 or looked_at, f"{command.line} ended with {code}:\n{output}"
+        assert _agree(command.output, output.splitlines()), f"{command.line} printed\n{output}"
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=pages.name_of)
+def test_commands_that_are_shown_and_not_run_are_understood(page: Path) -> None:
+    for block in pages.blocks(page):
+        if block.language == "sh":
+            for words in _haul_lines(block.text):
+                verb, rest = split_verb(words)
+                try:
+                    build(verb, commands.load(verb)).read(rest)
+                except HelpRequested:
+                    continue
+
+
+class Shell:
+    """A shell in an empty directory, with an empty home and a store."""
+
+    def __init__(self, directory: Path, server: Server) -> None:
+        self.directory = directory
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HAUL_"))},
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(directory / "home"),
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL_S3": server.endpoint_url,
+            "AWS_ACCESS_KEY_ID": server.access_key,
+            "AWS_SECRET_ACCESS_KEY": server.secret_key,
+            "AWS_REGION": server.region,
+        }
+
+    def run(self, lines: list[str]) -> list[tuple[int, str]]:
+        """Run the lines one after the other; return code and output (both streams) of each."""
+        # The code of a line is there for the next one to look at.
+        script = "\n".join(f"(exit $code)\n{line}\ncode=$?; echo; echo '{_END}' $code" for line in lines)
+        ended = subprocess.run(
+            ["bash", "-c", f"exec 2>&1; code=0\n{script}"],  # noqa: S607 -- whatever bash there is
+            cwd=self.directory / "work",
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+        pieces = re.split(rf"\n?{re.escape(_END)} (\d+)\n", ended.stdout)
+        return [(int(code), output) for output, code in zip(pieces[:-1:2], pieces[1::2], strict=True)]
+
+
+@pytest.fixture
+def shell(tmp_path: Path, seaweedfs: Server) -> Iterator[Shell]:
+    work = tmp_path / "work"
+    work.mkdir()
+    (tmp_path / "home").mkdir()
+    yield Shell(tmp_path, seaweedfs)
+    # One that a page started, and did not stop.
+    EmbeddedStore(work / ".haul" / "local").stop(grace=0)
+
+
+def _haul_lines(text: str) -> Iterator[list[str]]:
+    for line in text.replace("\\\n", " ").splitlines():
+        words = shlex.shlex(line, posix=True, punctuation_chars=True)
+        words.whitespace_split = True
+        for is_operator, command in itertools.groupby(words, lambda word: set(word) <= set("();<>|&")):
+            found = list(command)
+            if not is_operator and found[0] == "haul":
+                yield found[1:]
+
+
+def _agree(expected: list[str], actual: list[str]) -> bool:
+    """Whether every line that came was expected, and every one that was expected came."""
+    any_lines = "…" in expected
+    patterns = [_pattern(line) for line in expected if line != "…"]
+    for line in actual:
+        match = next((pattern for pattern in patterns if pattern.fullmatch(_timeless(line))), None)
+        if match is not None:
+            patterns.remove(match)
+        elif not any_lines and line:
+            return False
+    return all(pattern.pattern == "" for pattern in patterns)
+
+
+def _pattern(line: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, _timeless(line).split("…"))))
+
+
+def _timeless(line: str) -> str:
+    return _TIME.sub("TIME", line.rstrip())
+
+
+def test_json_that_is_shown_is_json() -> None:
+    for page in _PAGES:
+        for block in pages.blocks(page):
+            if block.language == "json":
+                json.loads(block.text)
+
+
+def test_toml_that_is_shown_is_a_file_of_settings(tmp_path: Path) -> None:
+    from haulyard.config import resolve
+
+    for page in _PAGES:
+        for block in pages.blocks(page):
+            if block.language == "toml":
+                (tmp_path / "haul.toml").write_text(block.text)
+                resolve({}, {"HOME": "/"}, str(tmp_path))
