@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from warnings import warn
@@ -163,12 +164,14 @@ class ObjectWriter(io.BufferedWriter):
     """An object as a binary file to write; made by `Client.open`.
 
     The object appears, complete, when the ``with`` block is left or `close` is called. Where an error leaves
-    the block, or the file is dropped without being closed, nothing appears and the upload is aborted.
+    the block, or the file is closed because of one or dropped without being closed, nothing appears and the
+    upload is aborted.
     """
 
     def __init__(self, raw: UploadWriter) -> None:
         super().__init__(raw, BUFFER)
         self._upload = raw
+        self._handled = sys.exc_info()[1]
 
     @property
     def result(self) -> PutResult:
@@ -181,6 +184,15 @@ class ObjectWriter(io.BufferedWriter):
         Raises:
             S3Error: The upload failed, and nothing appears.
         """
+        if self.closed:
+            return
+        error = sys.exc_info()[1]
+        if error is not None and error is not self._handled:
+            # A wrapper such as io.TextIOWrapper closes its file whatever it was that left its block.
+            self.abort()
+            text = f"{self.name} was closed while an error was handled: nothing was written"
+            warn(text, RuntimeWarning, stacklevel=2)
+            return
         try:
             self.flush()
         except BaseException:

@@ -51,18 +51,16 @@ class Portal:
         """
         portal = self._running()
         call = _Call(partial(function, *args, **kwargs), self._tasks)
-        future = portal.start_task_soon(call.run)
         try:
-            return future.result()
+            return portal.start_task_soon(call.run).result()
         except CancelledError:
             raise HaulError(
                 "the client was closed during the call", hint="close it when all threads are done"
             ) from None
         except BaseException:
-            if not future.done():
-                portal.start_task_soon(call.cancel)
-                with suppress(CancelledError):
-                    future.exception()
+            # Its own error comes after its end; an interruption of this thread may come at any moment.
+            if not call.is_over.is_set() and portal.start_task_soon(call.cancel).result():
+                call.is_over.wait()
             raise
 
     def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
@@ -143,23 +141,31 @@ class _Call(Generic[T]):
     """One call, which can be cancelled: once, as asyncio does it (see `haulyard.client.cancelling`)."""
 
     def __init__(self, function: Callable[[], Coroutine[Any, Any, T]], tasks: set[asyncio.Task[Any]]) -> None:
+        self.is_over = threading.Event()
         self._function = function
         self._tasks = tasks
         self._task: asyncio.Task[Any] | None = None
 
     async def run(self) -> T:
-        self._task = asyncio.current_task()
-        if self._task is not None:
-            self._tasks.add(self._task)
+        self._task = task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
         try:
             return await self._function()
         finally:
-            if self._task is not None:
-                self._tasks.discard(self._task)
+            if task is not None:
+                self._tasks.discard(task)
+            self.is_over.set()
 
-    async def cancel(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+    async def cancel(self) -> bool:
+        """Cancel the call; False where it was interrupted before it came to run, and will not.
+
+        Calls are begun in their order, so one that was handed over before this has begun.
+        """
+        if self._task is None:
+            return False
+        self._task.cancel()
+        return True
 
 
 def _serve(started: Future[BlockingPortal]) -> None:
