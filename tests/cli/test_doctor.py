@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from haulyard.cli import exits, reach
-from haulyard.cli.entitlements import _of_probe, describe_capabilities
+from haulyard.cli import exits, reach, surroundings
+from haulyard.cli.entitlements import _of_probe, _region, check_capabilities, describe_capabilities
 from haulyard.cli.surroundings import describe_clock, describe_keys, within
+from haulyard.config import resolve
 from haulyard.errors import TransportError
+from haulyard.events import ignore
 from haulyard.s3.credentials import Credentials
 from haulyard.stores import diagnosis
 from haulyard.stores.access import Probe
 from haulyard.stores.access.record import EndpointRecord
 from haulyard.stores.base import Capabilities
-from haulyard.stores.diagnosis import Keys
+from haulyard.stores.diagnosis import Examination, Keys
 from haulyard.testing.faults import Fault, FaultServer
+from haulyard.url import S3Url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -305,6 +308,57 @@ def test_the_region_that_a_bucket_names_is_told(real: Box) -> None:
     elsewhere = Fault("HeadBucket", attempts="all", headers={"x-amz-bucket-region": "eu-central-1"})
     with FaultServer(elsewhere) as server:
         assert checks(diagnosed(real, server, "s3://bucket"))["region"]["detail"] == "eu-central-1"
+
+
+@pytest.mark.anyio
+async def test_on_aws_a_bucket_elsewhere_is_a_warning_and_capabilities_are_known() -> None:
+    settings = resolve({"region": "us-east-1"}, {}, "/nowhere")
+    async with Examination(settings, None, ignore) as examination:
+        found = _region(examination, "b", "eu-central-1")
+        assert (found.state, found.hint) == ("warning", "set --region eu-central-1: it saves a redirect")
+        known = await check_capabilities(examination, S3Url("b"), "", may_write=True)
+    assert {each.state for each in known} == {"ok"}
+    assert all("as on all of AWS" in each.detail for each in known)
+
+
+def test_an_sts_that_does_not_answer_is_a_warning(real: Box) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        real.environ["AWS_ENDPOINT_URL_STS"] = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with FaultServer() as server:
+        result = diagnosed(real, server, "s3://bucket", "--read-only")
+    assert result.code == exits.OK
+    assert states(result)["identity"] == "warning"
+
+
+def test_an_sts_that_refuses_the_keys_ends_in_3(real: Box) -> None:
+    body = (
+        "<ErrorResponse><Error><Code>InvalidClientTokenId</Code><Message>no</Message></Error></ErrorResponse>"
+    )
+    with FaultServer() as server, FaultServer(Fault("*", attempts="all", status=403, body=body)) as sts:
+        real.environ["AWS_ENDPOINT_URL_STS"] = sts.url
+        result = diagnosed(real, server, "s3://bucket", "--read-only")
+    assert result.code == exits.DENIED
+    assert states(result)["identity"] == "failed"
+
+
+def test_credentials_that_take_forever_are_given_up(real: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surroundings, "_KEYS_PATIENCE", 0.05)
+    late = threading.Event()
+    monkeypatch.setattr(surroundings, "find_keys", lambda _: late.wait())
+    with FaultServer() as server:
+        result = diagnosed(real, server, "s3://bucket")
+    late.set()
+    assert result.code == exits.DENIED
+    assert states(result)["keys"] == "failed"
+    assert states(result)["latency"] == "ok"
+
+
+def test_a_server_that_stops_answering_is_told(real: Box) -> None:
+    with FaultServer(Fault("ListObjectsV2", attempts="all", reset_after=0)) as server:
+        result = diagnosed(real, server, "s3://bucket")
+    assert result.code == exits.TEMPORARY
+    assert states(result)["every call"] == "failed"
+    assert "no call could be made" in checks(result)["the rest"]["detail"]
 
 
 @pytest.mark.parametrize(
