@@ -31,16 +31,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise ConfigError for wrong usage."""
-        hint = f"{self.prog} --help shows how it is used"
-        unknown = message.removeprefix("unrecognized arguments: ")
-        if unknown != message:
-            word = unknown.split()[0]
-            message = (
-                f"{word} is not a flag of {self.prog}" if word.startswith("-") else f"unexpected {unknown}"
-            )
-            near = nearest(word.partition("=")[0], self.flags()) if word.startswith("-") else ""
-            hint = f"did you mean {near}?" if near else hint
-        raise ConfigError(message, hint=hint)
+        raise ConfigError(message, hint=f"{self.prog} --help shows how it is used")
 
     def flags(self) -> dict[str, argparse.Action]:
         """Return every flag with its action."""
@@ -61,13 +52,29 @@ class Parser(argparse.ArgumentParser):
             ConfigError: They are not what the command understands.
         """
         divider = ["--"] if any(word.startswith("-") and word != "-" for word in positionals) else []
-        return self.parse_args([*flags, *divider, *positionals])
+        arguments, superfluous = self.parse_known_args([*flags, *divider, *positionals])
+        if superfluous:
+            raise self._refused(superfluous[0])
+        return arguments
+
+    def _refused(self, word: str) -> ConfigError:
+        hint = f"{self.prog} --help shows how it is used"
+        if not word.startswith("-"):
+            return ConfigError(f"{word!r} is one argument too many", hint=hint)
+        near = nearest(word.partition("=")[0], self.flags())
+        return ConfigError(
+            f"{word} is not a flag of {self.prog}", hint=f"did you mean {near}?" if near else hint
+        )
 
     def split(self, words: Iterable[str]) -> tuple[list[str], list[str]]:
         """Return the flags with their values, and the positionals; behind ``--`` all are positionals.
 
         argparse fills a positional of several values from the first run of words and refuses the rest, so
-        that ``cp a --json b c/`` would be wrong.
+        that ``cp a --json b c/`` would be wrong. It also complains of what is missing before it complains of
+        a flag that it does not know, which is the likelier mistake.
+
+        Raises:
+            ConfigError: A flag that the command does not know.
         """
         flags: list[str] = []
         positionals: list[str] = []
@@ -78,6 +85,8 @@ class Parser(argparse.ArgumentParser):
             elif not word.startswith("-") or word == "-":
                 positionals.append(word)
             else:
+                if word.startswith("--") and word.partition("=")[0] not in self._option_string_actions:
+                    raise self._refused(word)
                 flags.append(word)
                 action = self._option_string_actions.get(word)
                 if action is not None and action.nargs is None:
