@@ -14,7 +14,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-from haulyard.cli.suggest import nearest
 from haulyard.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -94,6 +93,9 @@ def load(verb: str) -> CommandModule:
     """
     command = COMMANDS.get(verb)
     if command is None:
+        # Settings come with it: 10 ms that --help does not pay.
+        from haulyard.config.suggest import nearest
+
         near = nearest(verb, COMMANDS)
         raise ConfigError(
             f"{verb} is not a command",

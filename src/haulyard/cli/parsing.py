@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, NoReturn
 
 from haulyard.cli.commands import COMMANDS, TRY
-from haulyard.cli.suggest import nearest
+from haulyard.config.suggest import nearest
 from haulyard.errors import ConfigError
 
 if TYPE_CHECKING:

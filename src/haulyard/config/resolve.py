@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from haulyard.config.files import TOML, Dotenv, Toml, read_dotenv, read_toml
 from haulyard.config.settings import SETTINGS, Setting, Settings, default_state_dir
+from haulyard.config.suggest import nearest
 from haulyard.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _refused(setting: Setting, value: object, place: str) -> ConfigError:
 def _refuse_unknown_keys(toml: Toml) -> None:
     for key in toml.values:
         if key not in SETTINGS:
-            near = _nearest(key, SETTINGS)
+            near = nearest(key, SETTINGS)
             raise ConfigError(
                 f"{toml.path}, line {toml.line_of(key)}: {key} is not a setting",
                 hint=f"did you mean {near}?" if near else "haul config lists the settings",
@@ -160,13 +161,7 @@ def _warnings(environment: Mapping[str, str], dotenv: Dotenv | None) -> Iterable
     known = {setting.variable for setting in SETTINGS.values()}
     for name in environment:
         if name.startswith("HAUL_") and name not in known:
-            near = _nearest(name, known)
+            near = nearest(name, known)
             yield f"{name} is not a variable of Haulyard" + (f"; did you mean {near}?" if near else "")
     for line in dotenv.unread if dotenv else ():
         yield f".env, line {line} is not NAME=value and was passed over"
-
-
-def _nearest(word: str, words: Iterable[str]) -> str:
-    import difflib  # only mistakes pay for it
-
-    return next(iter(difflib.get_close_matches(word, list(words), 1, 0.7)), "")
