@@ -16,19 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from haulyard.cli import exits, reach, surroundings
-from haulyard.cli.entitlements import _of_probe, _region, check_capabilities, describe_capabilities
-from haulyard.cli.surroundings import describe_clock, describe_keys, within
-from haulyard.config import resolve
-from haulyard.errors import TransportError
-from haulyard.events import ignore
-from haulyard.s3.credentials import Credentials
 from haulyard.stores import diagnosis
-from haulyard.stores.access import Probe
 from haulyard.stores.access.record import EndpointRecord
-from haulyard.stores.base import Capabilities
-from haulyard.stores.diagnosis import Examination, Keys
 from haulyard.testing.faults import Fault, FaultServer
-from haulyard.url import S3Url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -300,25 +290,10 @@ def test_a_clock_that_is_off_is_told(real: Box, seconds: float, state: str, said
     assert states(result)["PutObject"] == "ok"
 
 
-def test_a_server_without_a_date_leaves_the_clock_unknown() -> None:
-    assert describe_clock(None).state == "unknown"
-
-
 def test_the_region_that_a_bucket_names_is_told(real: Box) -> None:
     elsewhere = Fault("HeadBucket", attempts="all", headers={"x-amz-bucket-region": "eu-central-1"})
     with FaultServer(elsewhere) as server:
         assert checks(diagnosed(real, server, "s3://bucket"))["region"]["detail"] == "eu-central-1"
-
-
-@pytest.mark.anyio
-async def test_on_aws_a_bucket_elsewhere_is_a_warning_and_capabilities_are_known() -> None:
-    settings = resolve({"region": "us-east-1"}, {}, "/nowhere")
-    async with Examination(settings, None, ignore) as examination:
-        found = _region(examination, "b", "eu-central-1")
-        assert (found.state, found.hint) == ("warning", "set --region eu-central-1: it saves a redirect")
-        known = await check_capabilities(examination, S3Url("b"), "", may_write=True)
-    assert {each.state for each in known} == {"ok"}
-    assert all("as on all of AWS" in each.detail for each in known)
 
 
 def test_an_sts_that_does_not_answer_is_a_warning(real: Box) -> None:
@@ -361,66 +336,6 @@ def test_a_server_that_stops_answering_is_told(real: Box) -> None:
     assert "no call could be made" in checks(result)["the rest"]["detail"]
 
 
-@pytest.mark.parametrize(
-    ("left", "token", "state", "said"),
-    [
-        (None, "", "ok", "without an end"),
-        (None, "token", "ok", "temporary"),
-        (7200.0, "token", "ok", "2 h"),
-        (120.0, "token", "warning", "2 min"),
-    ],
-)
-def test_keys_are_masked_and_their_end_is_told(left: float | None, token: str, state: str, said: str) -> None:
-    expires = None if left is None else NOW + left
-    keys = Keys(Credentials("AKIAEXAMPLEEXAMPLE12", SECRET, token, expires, "env"))
-    found = describe_keys(keys, NOW)
-    assert found.state == state
-    assert found.detail.startswith("AKIA****LE12 from the environment")
-    assert said in found.detail
-    assert SECRET not in repr((keys, found))
-
-
-def test_a_short_access_key_is_not_shown_at_all() -> None:
-    assert Keys(Credentials("short", SECRET)).masked == "****"
-
-
-def test_a_denial_by_kms_names_the_key_and_its_action() -> None:
-    key = "arn:aws:kms:eu-west-1:111122223333:key/12345678-aaaa"
-    said = f"user is not authorized to perform: kms:GenerateDataKey on resource: {key} with an explicit deny"
-    found = _of_probe(Probe("PutObject", "s3:PutObject", ("cp",), "denied", said), "b", "")
-    assert found.hint == f"allow kms:GenerateDataKey on {key}; a policy denies it explicitly"
-
-
-def test_an_access_point_is_named_by_its_arn() -> None:
-    arn = "arn:aws:s3:eu-west-1:111122223333:accesspoint/point"
-    found = _of_probe(Probe("PutObject", "s3:PutObject", ("cp",), "denied"), arn, "a/")
-    assert found.hint == f"allow s3:PutObject on {arn}/object/a/*"
-    found = _of_probe(Probe("ListObjectsV2", "s3:ListBucket", ("ls",), "denied"), arn, "a/")
-    assert found.hint == f"allow s3:ListBucket on {arn}"
-
-
-def test_a_call_that_failed_otherwise_ends_in_1() -> None:
-    found = _of_probe(Probe("PutObject", "s3:PutObject", ("cp",), "error", "it broke"), "b", "")
-    assert (found.state, found.hint, found.code) == ("failed", "it broke", exits.FAILED)
-
-
-def test_every_capability_that_is_proved_is_told() -> None:
-    names = {finding.more["capability"] for finding in describe_capabilities(Capabilities())}
-    proved = {
-        name for name in Capabilities.__dataclass_fields__ if "| None" in Capabilities.__annotations__[name]
-    }
-    assert names == proved
-
-
-def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert reach.proxy_for("https", "s3.example") == ""
-    monkeypatch.setenv("https_proxy", "http://user:hidden@proxy.example:3128")
-    assert reach.proxy_for("https", "s3.example") == "proxy.example:3128"
-    assert reach.proxy_for("http", "s3.example") == ""
-    monkeypatch.setenv("no_proxy", "s3.example")
-    assert reach.proxy_for("https", "s3.example") == ""
-
-
 def test_behind_a_proxy_only_the_requests_themselves_are_tried(
     real: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -431,12 +346,6 @@ def test_behind_a_proxy_only_the_requests_themselves_are_tried(
     found = states(result)
     assert found["dns"] == found["connection"] == found["tls"] == "skipped"
     assert found["answer"] == "ok"
-
-
-@pytest.mark.anyio
-async def test_a_check_that_takes_too_long_is_an_error_of_its_own() -> None:
-    with pytest.raises(TransportError, match="no answer within 0 s"):
-        await within(0.01, asyncio.Event().wait())
 
 
 class Trust(NamedTuple):
