@@ -52,10 +52,10 @@ class TransferStarted(NamedTuple):
 
 
 class BytesMoved(NamedTuple):
-    """``count`` more bytes of an object arrived at their destination (negative: they must go again)."""
+    """``size`` more bytes of an object arrived at their destination (negative: they must go again)."""
 
     source: str
-    count: int
+    size: int
 
 
 class TransferDone(NamedTuple):

@@ -85,7 +85,7 @@ async def upload(
     )
     result = await run.run()
     assert run.size == len(content)
-    assert sum(event.count for event in events if isinstance(event, BytesMoved)) == len(content)
+    assert sum(event.size for event in events if isinstance(event, BytesMoved)) == len(content)
     return result
 
 

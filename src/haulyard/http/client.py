@@ -47,7 +47,7 @@ class HttpClient:
 
     def __init__(self, config: HttpConfig = _DEFAULTS) -> None:
         self._config = config
-        self._clients: dict[tuple[bool, bool], Client] = {}
+        self._clients: dict[tuple[bool, bool, bool], Client] = {}
         self._unsettled = Unsettled()
         self._bandwidth = bandwidth = Bandwidth(config.bytes_per_second) if config.bytes_per_second else None
         self._reserve = (lambda count: bandwidth.reserve(count, time.monotonic())) if bandwidth else None
@@ -145,13 +145,13 @@ class HttpClient:
             await asyncio.wait((task,), timeout=self._config.settle_timeout)
 
     def _client(self, origin: str, *, streams: bool) -> Client:
-        direct = is_loopback(origin)
-        client = self._clients.get((direct, streams))
+        pool = (is_loopback(origin), streams, not origin.startswith("http://"))
+        client = self._clients.get(pool)
         if client is None:
-            client = self._clients[direct, streams] = self._build(direct=direct, streams=streams)
+            client = self._clients[pool] = self._build(*pool)
         return client
 
-    def _build(self, *, direct: bool, streams: bool) -> Client:
+    def _build(self, direct: bool, streams: bool, encrypted: bool) -> Client:  # noqa: FBT001 -- a pool's key
         """Make one connection pool.
 
         Streamed bodies have their own: a read timeout would also run while a body is being uploaded.
@@ -175,10 +175,12 @@ class HttpClient:
             builder = builder.read_timeout(timedelta(seconds=config.read_timeout))
         if direct:
             builder = builder.no_proxy()
-        if not config.verify:
+        if not (config.verify and encrypted):
+            # A pool for http:// never sees a certificate; loading the system's takes 15 ms of start-up.
             builder = builder.danger_accept_invalid_certs(enable=True)
-        for certificate in read_bundle(config.ca_bundle):
-            builder = builder.add_root_certificate_pem(certificate)
+        if encrypted:
+            for certificate in read_bundle(config.ca_bundle):
+                builder = builder.add_root_certificate_pem(certificate)
         return builder.build()
 
 

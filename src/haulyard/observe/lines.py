@@ -133,7 +133,7 @@ def text(event: Event) -> str:  # noqa: PLR0911 -- one return for each event
         case TransferStarted():
             return f"start {_route(event.source, event.destination)}"
         case BytesMoved():
-            return f"{event.count:+d} bytes of {escape(event.source)}"
+            return f"{event.size:+d} bytes of {escape(event.source)}"
         case TransferDone():
             return transfer_text(event)
         case Warned():

@@ -42,8 +42,8 @@ class Progress:
     def __call__(self, event: Event) -> None:
         """Count the event and draw."""
         if isinstance(event, BytesMoved):
-            self._under_way[event.source] = self._under_way.get(event.source, 0) + event.count
-            self._bytes += event.count
+            self._under_way[event.source] = self._under_way.get(event.source, 0) + event.size
+            self._bytes += event.size
         elif isinstance(event, TransferDone):
             moved = self._under_way.pop(event.source, 0)
             self._objects += 1
