@@ -31,8 +31,6 @@ from haulyard.local import EmbeddedStore
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.conftest import Server
-
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?Z?")
 _END = "<end of a command>"
 #: This page has tests of its own.
@@ -94,17 +92,14 @@ def test_commands_that_are_shown_and_not_run_are_understood(page: Path) -> None:
 class Shell:
     """A shell in an empty directory, with an empty home and a store."""
 
-    def __init__(self, directory: Path, server: Server) -> None:
+    def __init__(self, directory: Path, variables: dict[str, str]) -> None:
         self.directory = directory
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HAUL_"))},
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(directory / "home"),
             "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_ENDPOINT_URL_S3": server.endpoint_url,
-            "AWS_ACCESS_KEY_ID": server.access_key,
-            "AWS_SECRET_ACCESS_KEY": server.secret_key,
-            "AWS_REGION": server.region,
+            **variables,
         }
 
     def run(self, lines: list[str]) -> list[tuple[int, str]]:
@@ -125,12 +120,23 @@ class Shell:
         return [(int(code), output) for output, code in zip(pieces[:-1:2], pieces[1::2], strict=True)]
 
 
+@pytest.fixture(scope="module")
+def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What leads to a store that only pages use: they name their buckets as they like."""
+    store = EmbeddedStore(tmp_path_factory.mktemp("pages"))
+    store.start(attached=True)
+    try:
+        yield store.environment()
+    finally:
+        store.stop(grace=0)
+
+
 @pytest.fixture
-def shell(tmp_path: Path, seaweedfs: Server) -> Iterator[Shell]:
+def shell(tmp_path: Path, variables: dict[str, str]) -> Iterator[Shell]:
     work = tmp_path / "work"
     work.mkdir()
     (tmp_path / "home").mkdir()
-    yield Shell(tmp_path, seaweedfs)
+    yield Shell(tmp_path, variables)
     # One that a page started, and did not stop.
     EmbeddedStore(work / ".haul" / "local").stop(grace=0)
 
