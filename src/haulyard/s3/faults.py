@@ -158,6 +158,8 @@ _SIGNED_PARAMETER = (
     r"(?i)\b(x-amz-signature|x-amz-credential|x-amz-security-token|awsaccesskeyid|signature|policy)"
     r"=[^&\s<\"']+"
 )
+# As a canonical request has it, should a store repeat one.
+_SIGNED_LINE = r"(?i)\b(x-amz-security-token|x-amz-\S*customer-key): *[^\s<\"']+"
 _SECRET_HEADERS = ("customer-key", "customer-key-md5", "authorization", "security-token")
 
 
@@ -340,5 +342,6 @@ def _one_line(request: Request, text: str) -> str:
         if value and name.endswith(_SECRET_HEADERS):
             text = text.replace(value, "…")
     text = re.sub(_SIGNED_PARAMETER, r"\1=…", " ".join(text[: 10 * _MAX_MESSAGE].split()))
+    text = re.sub(_SIGNED_LINE, r"\1:…", text)
     text = _printable(text)
     return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"

@@ -115,6 +115,17 @@ async def test_all_that_were_in_flight_with_the_wrong_clock_are_tried_again() ->
     assert not await trial.correct(request(), Verdict.SKEW, again)
 
 
+async def test_a_head_that_gives_no_reason_may_have_been_refused_for_the_clock() -> None:
+    trial = Trial()
+    asked = request("HeadObject", "HEAD")
+    assert await trial.correct(asked, Verdict.REGION, await trial.attempt(dated(3600.0)))
+    assert trial.signer.skew == 3600.0
+    assert trial.asked == []
+    trial.answers = [Http(403)]
+    assert not await trial.correct(asked, Verdict.REGION, await trial.attempt(dated(3600.0 + 300.0)))
+    assert trial.signer.skew == 3600.0
+
+
 # The region
 
 

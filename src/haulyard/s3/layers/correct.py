@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from haulyard.s3.request import Request
     from haulyard.s3.response import HttpAnswer
 
-#: Seconds; S3 tolerates 15 minutes, so what is smaller is not why it refused.
+#: Seconds that S3 tolerates ("RequestTimeTooSkewed").
+_TOLERATED = 900.0
+#: Seconds; what is smaller is not why S3 refused, even where it says so.
 _LEAST_SKEW = 60.0
 # A process sees few buckets; the bound only guards against a leak.
 _MAX_ASKED = 10_000
@@ -48,15 +50,20 @@ class Corrector:
         if verdict is Verdict.REFRESH:
             return await self._credentials.refresh(answer.signed_by) is not None
         if verdict is Verdict.SKEW:
-            return answer.skew != self._signer.skew or self._learn_clock(answer)
+            return self._learn_clock(answer, _LEAST_SKEW)
+        if request.method == "HEAD" and self._learn_clock(answer, _TOLERATED):
+            # Without a body a wrong clock looks like anything else.
+            return True
         return self._learn_region(request.bucket, answer) or await self._ask_region(request, answer)
 
-    def _learn_clock(self, answer: HttpAnswer) -> bool:
+    def _learn_clock(self, answer: HttpAnswer, least: float) -> bool:
+        if answer.skew != self._signer.skew:
+            return True
         server = parse_http_date(answer.headers.get("date", ""))
         if server is None:
             return False
         off = server - self._signer.now()
-        if abs(off) < _LEAST_SKEW:
+        if abs(off) < least:
             return False
         self._signer.skew += off
         return True
