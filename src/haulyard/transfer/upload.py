@@ -106,7 +106,7 @@ class Uploader:
             options = replace(
                 self._options.put, content_type=content_type, checksum_algorithm=self._options.algorithm
             )
-            if self._options.no_clobber and self._destination.capabilities.conditional_put:
+            if self._options.no_clobber and self._destination.capabilities.conditional_put is not False:
                 options = replace(options, if_none_match="*")
             self._put_options[content_type] = options
         return options
