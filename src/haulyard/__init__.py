@@ -141,18 +141,20 @@ _MODULES = {
 #: Where all other names come from; each is in one of them.
 _ROOMS = ("haulyard.errors", "haulyard.models", "haulyard.events")
 
+# A type checker that saw it would take any name for one of ours.
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-    for module in (_MODULES[name],) if name in _MODULES else _ROOMS:
-        found: object = getattr(import_module(module), name, None)
-        if found is not None:
-            globals()[name] = found
-            return found
-    raise AssertionError(name)
+        for module in (_MODULES[name],) if name in _MODULES else _ROOMS:
+            found = getattr(import_module(module), name, None)
+            if found is not None:
+                globals()[name] = found
+                return found
+        raise AssertionError(name)
 
 
 def __dir__() -> list[str]:

@@ -100,7 +100,7 @@ async def test_large_writes_go_in_parts(client: AsyncClient, bucket: str, settin
 
     def note(event: object) -> None:
         if isinstance(event, BytesMoved):
-            moved.append(event.count)
+            moved.append(event.size)
 
     content = os.urandom(12 * MIB + 17)
     async with (

@@ -44,6 +44,7 @@ class AsyncClient(ObjectCalls, ListingCalls, BucketCalls, FileCalls, TransferCal
     Example:
         >>> async with AsyncClient(endpoint_url="http://127.0.0.1:8333") as client:
         ...     await client.put("s3://demo/hello.txt", b"hello, world")
+        PutResult(etag='e4d7f1b4ed2e42d15898f4b27b019da4', ...)
     """
 
     def __init__(

@@ -98,7 +98,7 @@ class BucketCalls(Calls):
 
         Example:
             >>> (await client.presign("s3://demo/hello.txt", expires_in=600)).url
-            'http://127.0.0.1:8333/demo/hello.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&…'
+            'http://.../demo/hello.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&...'
         """
         place = self._session.object(uri, version_id)
         await self._learn_region(place.store.bucket)

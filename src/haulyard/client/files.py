@@ -78,7 +78,7 @@ class FileCalls(Calls):
         Example:
             >>> async with client.open("s3://demo/numbers.txt", "wb") as file:
             ...     for number in (1, 2, 3):
-            ...         await file.write(f"{number};".encode())
+            ...         size = await file.write(f"{number};".encode())
             >>> async with client.open("s3://demo/numbers.txt") as file:
             ...     print(file.head.size, await file.read(2))
             6 b'1;'

@@ -75,8 +75,8 @@ class ListingCalls(Calls):
         """Yield the buckets of the caller.
 
         Example:
-            >>> [bucket.name async for bucket in client.buckets()]
-            ['demo']
+            >>> "demo" in [bucket.name async for bucket in client.buckets()]
+            True
         """
         client = self._session.connection().client
         token = ""

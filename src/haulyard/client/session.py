@@ -36,6 +36,7 @@ class Session:
         self.emit = emit
         self._keys = keys
         self._connections: dict[bool, Connection] = {}
+        self._stores: dict[tuple[str, bool], S3Store] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
         for text in settings.warnings:
@@ -67,7 +68,11 @@ class Session:
             ConfigError: It is no URI of S3, or names another version than ``version_id``.
         """
         url = s3_url(uri, version_id)
-        return Place(self.connection(source=source).bucket(url.bucket), url.key, url.version_id)
+        connection = self.connection(source=source)
+        store = self._stores.get((url.bucket, source))
+        if store is None:
+            store = self._stores[url.bucket, source] = connection.bucket(url.bucket)
+        return Place(store, url.key, url.version_id)
 
     def object(self, uri: str, version_id: str = "") -> Place:
         """Return where ``uri`` leads, which has to name an object.

@@ -1,0 +1,73 @@
+"""The page about the Python API: its programs print what it says, and it names all that there is."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import re
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from typing import Any
+
+import pytest
+from tests.docs import pages
+
+import haulyard
+from haulyard import Client
+
+PAGE = pages.DOCS / "python-api.md"
+
+
+@pytest.mark.usefixtures("server")
+def test_the_programs_print_what_the_page_says() -> None:
+    with Client() as client:
+        if client.exists("s3://demo"):
+            client.delete_tree("s3://demo")
+            client.remove_bucket("s3://demo")
+    names: dict[str, Any] = {"__name__": "__main__"}
+    blocks = [block for block in pages.blocks(PAGE) if block.language in {"python", "text"}]
+    assert blocks
+    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+        if block.language == "text":
+            continue
+        out = io.StringIO()
+        with redirect_stdout(out):
+            exec(compile(block.text, str(PAGE), "exec"), names)  # noqa: S102 -- our own documentation
+        expected = following.text if following is not None and following.language == "text" else ""
+        assert out.getvalue() == expected, block.text
+
+
+def named_under_reference() -> set[str]:
+    reference = PAGE.read_text(encoding="utf-8").partition("\n## Reference\n")[2]
+    cells = [line.split("|")[1] for line in reference.splitlines() if line.startswith("| `")]
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+
+def test_the_reference_names_all_that_there_is_and_nothing_else() -> None:
+    methods = {name for name, _ in inspect.getmembers(haulyard.AsyncClient) if not name.startswith("_")}
+    assert named_under_reference() == set(haulyard.__all__) | methods
+
+
+def test_every_setting_and_property_is_named() -> None:
+    from haulyard.client.arguments import Properties, SettingOptions
+
+    words = set(re.findall(r"`(\w+)`", PAGE.read_text(encoding="utf-8")))
+    assert words >= SettingOptions.__annotations__.keys() | Properties.__annotations__.keys()
+
+
+def test_every_public_name_exists_and_no_other_does() -> None:
+    for name in haulyard.__all__:
+        assert getattr(haulyard, name) is not None
+    assert dir(haulyard) == sorted(haulyard.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        haulyard.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_importing_the_package_imports_nothing_else() -> None:
+    script = (
+        "import sys; before = set(sys.modules); import haulyard; "
+        "print(sorted(name for name in set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['__future__', 'haulyard', 'haulyard._version']"

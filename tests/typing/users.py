@@ -1,0 +1,121 @@
+"""What type checkers see of the API, from a user's side: checked by mypy in strict mode, never run.
+
+An ``ignore`` without an error is an error itself, so what must not be accepted is held here, too.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import assert_type
+
+import haulyard
+from haulyard import (
+    AsyncClient,
+    BucketInfo,
+    BytesMoved,
+    Client,
+    CommonPrefix,
+    DeleteOutcome,
+    Encryption,
+    Event,
+    HaulError,
+    ObjectAcl,
+    ObjectHead,
+    ObjectInfo,
+    ObjectVersion,
+    PresignedPost,
+    PresignedUrl,
+    Probe,
+    PutResult,
+    S3Error,
+    Secret,
+    TransferDone,
+    TransferResult,
+)
+
+
+def listen(event: Event) -> None:
+    if isinstance(event, BytesMoved):
+        assert_type(event.size, int)
+    if isinstance(event, TransferDone):
+        assert_type(event.error, Exception | None)
+
+
+def blocking() -> None:
+    with Client(region="eu-west-1", concurrency=8, part_size="64MiB", on_event=listen) as client:
+        assert_type(client, Client)
+        assert_type(client.get("s3://b/k", range=(0, 5)), bytes)
+        assert_type(client.get("s3://b/k", range=haulyard.ByteRange(-5)), bytes)
+        assert_type(client.put("s3://b/k", b"x", metadata={"a": "b"}, if_none_match="*"), PutResult)
+        assert_type(client.put("s3://b/k", memoryview(b"x"), expires=datetime.now(UTC)), PutResult)
+        assert_type(client.head("s3://b/k"), ObjectHead)
+        assert_type(client.exists("s3://b"), bool)
+        assert_type(client.delete("s3://b/k"), DeleteOutcome)
+        assert_type(client.delete_many(["s3://b/k"]), list[DeleteOutcome])
+        assert_type(client.list("s3://b"), Iterator[ObjectInfo])
+        assert_type(client.list("s3://b", delimiter="/"), Iterator[ObjectInfo | CommonPrefix])
+        assert_type(client.list_versions("s3://b"), Iterator[ObjectVersion])
+        assert_type(client.buckets(), Iterator[BucketInfo])
+        assert_type(client.get_tags("s3://b/k"), dict[str, str])
+        assert_type(client.get_acl("s3://b/k"), ObjectAcl)
+        assert_type(client.presign("s3://b/k", expires_in=timedelta(hours=1)), PresignedUrl)
+        assert_type(client.presign_post("s3://b/k", expires_in=60), PresignedPost)
+        assert_type(client.check_access("s3://b"), list[Probe])
+        key = Encryption("SSE-C", customer_key=Secret(bytes(32)))
+        assert_type(client.upload(Path("a"), "s3://b/", recursive=True, encryption=key), TransferResult)
+        assert_type(client.download("s3://b/k", "a", encryption=key, on_event=listen), TransferResult)
+        assert_type(client.copy("s3://b/k", "s3://b/l", storage_class="STANDARD_IA"), TransferResult)
+        assert_type(client.move("s3://b/k", Path("here")), TransferResult)
+        assert_type(client.sync("a", "s3://b/", delete=True, include=["*.csv"]), TransferResult)
+        assert_type(client.delete_tree("s3://b/a/").deleted, int)
+
+
+def files(client: Client) -> None:
+    reader: io.BufferedReader = client.open("s3://b/k")
+    writer: io.BufferedWriter = client.open("s3://b/k", "wb", content_type="text/csv")
+    assert_type(client.open("s3://b/k").head, ObjectHead)
+    assert_type(client.open("s3://b/k", "xb").result, PutResult)
+    io.TextIOWrapper(reader, "utf-8")
+    writer.write(b"x")
+
+
+async def asynchronous() -> None:
+    async with AsyncClient(addressing="path") as client:
+        assert_type(client, AsyncClient)
+        assert_type(await client.get("s3://b/k"), bytes)
+        assert_type(await client.put("s3://b/k", b"x"), PutResult)
+        assert_type(client.list("s3://b"), AsyncIterator[ObjectInfo])
+        assert_type(client.list("s3://b", delimiter="/"), AsyncIterator[ObjectInfo | CommonPrefix])
+        assert_type(await client.upload("a", "s3://b/"), TransferResult)
+        async with client.open("s3://b/k") as reader:
+            assert_type(await reader.read(5), bytes)
+            async for piece in reader:
+                assert_type(piece, bytes | bytearray | memoryview)
+        async with client.open("s3://b/k", "wb") as writer:
+            assert_type(await writer.write(b"x"), int)
+        assert_type(writer.result, PutResult)
+
+
+def errors(error: S3Error) -> None:
+    assert_type(error.status, int)
+    assert_type(error.code, str)
+    root: HaulError = error
+    assert_type(root.hint, str)
+
+
+def refused(client: Client) -> None:
+    haulyard.nothing  # type: ignore[attr-defined]  # noqa: B018
+    Client("s3://b")  # type: ignore[call-arg]
+    Client(colour="blue")  # type: ignore[call-arg]
+    Client(addressing="side")  # type: ignore[arg-type]
+    client.put("s3://b/k", "text")  # type: ignore[arg-type]
+    client.put("s3://b/k", b"x", colour="blue")  # type: ignore[call-arg]
+    client.open("s3://b/k", "r")  # type: ignore[call-overload]
+    client.open("s3://b/k", "wb", range=(0, 1))  # type: ignore[call-overload]
+    client.open("s3://b/k", metadata={})  # type: ignore[call-overload]
+    client.presign("s3://b/k", method="POST")  # type: ignore[arg-type]
+    client.upload("a", "s3://b/", delete=True)  # type: ignore[call-arg]
+    client.get(Path("s3:/b/k"))  # type: ignore[arg-type]
