@@ -88,11 +88,10 @@ def configure(parser: ArgumentParser) -> None:
         default="",
         help="copies inside S3: keep the source's properties or take only those given here",
     )
-    flags.add(parser, flags.VERSION)
     parser.add_argument(
         "--source-sse-c-key-file", default="", metavar="FILE", help="the source's SSE-C key, if another"
     )
-    transferring.configure(parser)
+    transferring.configure(parser, flags.VERSION)
 
 
 def read(arguments: Namespace) -> Options:

@@ -34,21 +34,23 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is known of the server; no secrets."""
+    """What is known of the server, no secrets; ``directory`` is the one that was asked for, if any."""
 
     kind: ClassVar[str] = "local"
 
     status: EmbeddedStatus
+    directory: str = ""
 
     def text(self) -> str:
         """Return where it is and how to use it."""
         status = self.status
         if not status.running:
             return f"not running; its data are in {status.data_dir}"
+        where = f" --dir {shlex.quote(self.directory)}" if self.directory else ""
         return (
             f"running at {status.endpoint_url} (process {status.pid})\n"
             f"data in {status.data_dir}, credentials in {status.credentials_file}\n"
-            'to use it: eval "$(haul local start --export)"'
+            f'to use it: eval "$(haul local start{where} --export)"'
         )
 
     def fields(self) -> dict[str, object]:
@@ -91,7 +93,7 @@ def run(options: Options, context: Context) -> int:
                 [f"export {name}={shlex.quote(value)}" for name, value in store.environment().items()]
             )
         else:
-            context.output.result(Status(status))
+            context.output.result(Status(status, options.directory))
         context.output.writer.flush()
 
     match options.action:

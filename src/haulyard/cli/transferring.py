@@ -45,9 +45,9 @@ GROUPS = (
 )
 
 
-def configure(parser: ArgumentParser) -> None:
-    """Declare what transfers share."""
-    flags.add(parser, *GROUPS)
+def configure(parser: ArgumentParser, *more: flags.Group) -> None:
+    """Declare what transfers share, and ``more`` under the same headings."""
+    flags.add(parser, *GROUPS, *more)
 
 
 def transfer_options(
