@@ -264,3 +264,14 @@ def test_a_file_may_be_written_while_an_older_error_is_handled(server: FaultServ
         with scripted.open("s3://bucket/new", "wb") as file:
             file.write(b"whole")
     assert server.objects["bucket", "new"] == b"whole"
+
+
+def test_a_close_whose_last_bytes_fail_completes_nothing(server: FaultServer, scripted: Client) -> None:
+    file = scripted.open("s3://bucket/new", "wb")
+    file.write(b"buffered")
+    writer: Any = file._upload
+    writer.write = lambda _data: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        file.close()
+    assert file.closed
+    assert list(server.objects) == [("bucket", "key")]
