@@ -152,7 +152,7 @@ async def test_an_address_where_nobody_listens_is_given_up_soon(connect: Any) ->
 async def test_a_silent_server_is_asked_again(stack: Stack) -> None:
     """500, 502, 504, connect, DNS, reset, timeout."""
     http = stack.connection._http
-    http._config = replace(http._config, read_timeout=0.1)
+    http._config = replace(http._config, read_timeout=0.5)
     stack.server.objects["bucket", "key"] = b"content"
     stack.server.script(Fault("HeadObject", stall=True))
     assert (await stack.store.head("key")).size == 7

@@ -233,7 +233,7 @@ async def test_a_server_that_is_silent_for_too_long_is_given_up(
 
 
 async def test_a_body_that_pauses_for_too_long_is_given_up(connect: Any, server: FaultServer) -> None:
-    asking = connect(read_timeout=0.1)
+    asking = connect(read_timeout=0.5)
     server.objects["bucket", "key"] = b"x" * 1_000_000
     server.script(Fault("GetObject", stall_after=100_000))
     response = await asking.send("GET", "/bucket/key")
@@ -250,13 +250,13 @@ async def test_a_small_write_may_take_long_as_long_as_its_answer_comes(connect: 
         writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\n")
         for byte in (b" ", b" ", b" ", b"!"):
             # Time that passes is the very thing: together longer than the client bears silence.
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
             writer.write(byte)
         writer.close()
         await writer.wait_closed()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        client = connect(read_timeout=0.25).client
+        client = connect(read_timeout=0.6).client
         origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         response = await client.send("POST", origin, "/bucket/key", "uploadId=1", {}, b"")
         assert await response.read() == b"   !"

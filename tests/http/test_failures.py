@@ -128,7 +128,7 @@ async def test_something_else_than_http_is_no_store(asking: Any) -> None:
                 "x", {"causes": [{"message": "client error (Connect)"}, {"message": "operation timed out"}]}
             ),
             "operation timed out",
-            "timeout",
+            "connect",
             False,
         ),
         (wire.BuilderError("no such scheme", {"causes": None}), "no such scheme", "request", False),

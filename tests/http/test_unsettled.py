@@ -275,7 +275,7 @@ async def test_a_write_that_failed_after_it_was_abandoned_is_forgotten(
 async def test_a_write_whose_deadline_passed_leaves_no_connection_that_could_finish_it(
     connect: Any, server: FaultServer
 ) -> None:
-    asking = connect(read_timeout=0.2, slowest_upload=1e12)
+    asking = connect(read_timeout=0.5, slowest_upload=1e12)
     server.script(HALF_READ)
     with pytest.raises(TransportError) as late:
         await asking.send("PUT", "/bucket/key", Source(*[LARGE] * 32))

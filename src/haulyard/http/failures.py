@@ -47,7 +47,7 @@ def translate(error: Exception) -> TransportError:
     causes = _causes(error)
     phases = {cause.lower() for cause in causes}
     connecting = _CONNECTING in phases
-    kind = _kind_of_connecting(error, causes) if connecting else _kind(error, phases)
+    kind = _kind_of_connecting(causes) if connecting else _kind(error, phases)
     message = causes[-1] if causes else type(error).__name__
     return TransportError(message, kind=kind, sent=not connecting, hint=_HINTS[kind])
 
@@ -69,13 +69,11 @@ def _causes(error: Exception) -> list[str]:
     return [message] if message and "://" not in message else []
 
 
-def _kind_of_connecting(error: Exception, causes: list[str]) -> str:
+def _kind_of_connecting(causes: list[str]) -> str:
     text = " ".join(causes).lower()
     for kind, signs in _SIGNS.items():
         if any(sign in text for sign in signs):
             return kind
-    if isinstance(error, wire.RequestTimeoutError) and "tcp connect error" not in text:
-        return "timeout"
     return "connect"
 
 
