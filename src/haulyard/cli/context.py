@@ -117,7 +117,7 @@ class Context:
         from haulyard.observe.progress import Progress
 
         bar = Progress(self.output.writer.err, unit)
-        self.subscribers.add(bar)
+        self.subscribers.add(bar, requests=False)
         self.output.writer.aside = bar.clear
         try:
             yield bar.expect

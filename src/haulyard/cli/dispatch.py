@@ -165,13 +165,14 @@ def _open_context(
     from haulyard.observe.subscribers import Subscribers
 
     subscribers = Subscribers()
-    subscribers.add(Log(settings.log_level, settings.log_file, output.log, as_json=settings.json))
-    connections = Connections(process.connect or _connect)
+    log = Log(settings.log_level, settings.log_file, output.log, as_json=settings.json)
+    subscribers.add(log, requests=bool(settings.log_file) or settings.log_level == "debug")
+
+    def connect(settings: Settings, emit: Emit) -> Connection:
+        # Everything that speaks S3: 60 ms that commands without a connection do not pay.
+        from haulyard.stores.assemble import Connection
+
+        return Connection(settings, emit, observed=subscribers.wants_requests)
+
+    connections = Connections(process.connect or connect)
     return Context(settings, output, Stop(), connections, subscribers, resolve)
-
-
-def _connect(settings: Settings, emit: Emit) -> Connection:
-    # Everything that speaks S3: 60 ms that commands without a connection do not pay.
-    from haulyard.stores.assemble import Connection
-
-    return Connection(settings, emit)

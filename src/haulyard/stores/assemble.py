@@ -23,6 +23,8 @@ from haulyard.s3.regions import RegionCache
 from haulyard.stores.s3 import S3Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from haulyard.config import Settings
     from haulyard.events import Emit
     from haulyard.s3.layers.sign import Transport
@@ -44,10 +46,12 @@ class Connection:
         *,
         credentials: Credentials | None = None,
         transport: Transport | None = None,
+        observed: Callable[[], bool] = lambda: True,
     ) -> None:
         """Stack the layers; nothing is sent yet.
 
         ``credentials`` are used instead of the chain's, ``transport`` instead of HTTP (for tests).
+        ``observed`` says whether anybody would listen to the event of each single request.
         """
         self.settings = settings
         self._emit = emit
@@ -87,7 +91,7 @@ class Connection:
             random=random.random,
         )
         self.client = S3Client(
-            observe(retrier, emit),
+            observe(retrier, emit, wanted=observed),
             signer=self.signer,
             credentials=self._current,
             expected_owner=settings.expected_bucket_owner,

@@ -19,12 +19,20 @@ if TYPE_CHECKING:
     Inner = Callable[[Request], Awaitable[HttpAnswer]]
 
 
-def observe(inner: Inner, emit: Emit, *, clock: Callable[[], float] = time.monotonic) -> Inner:
-    """Return ``inner`` with an event a request; ``inner`` itself where nobody listens."""
+def observe(
+    inner: Inner,
+    emit: Emit,
+    *,
+    wanted: Callable[[], bool] = lambda: True,
+    clock: Callable[[], float] = time.monotonic,
+) -> Inner:
+    """Return ``inner`` with an event a request, while they are ``wanted``; as it is where nobody listens."""
     if emit is ignore:
         return inner
 
     async def send(request: Request) -> HttpAnswer:
+        if not wanted():
+            return await inner(request)
         started = clock()
 
         def done(status: int, attempts: int, received: int, request_id: str, code: str = "") -> None:
