@@ -111,7 +111,7 @@ class Connection:
         self._world = world
         self._served = 0
         self._socket: socket.socket = writer.get_extra_info("socket")
-        # asyncio leaves it out for a listener that it did not make: a body then waits 40 ms for its head's ACK.
+        # asyncio leaves it out for a listener that it did not make: a body would wait 40 ms for an ACK.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # With these limits `drain` returns only when everything has gone to the kernel.
         writer.transport.set_write_buffer_limits(high=0)
