@@ -70,3 +70,14 @@ async def test_what_was_never_a_request_is_not_told_of() -> None:
 async def test_where_nobody_listens_there_is_no_layer() -> None:
     inner = Inner()
     assert observe(inner, ignore) is inner
+
+
+async def test_requests_that_nobody_wants_to_hear_of_are_not_told_of() -> None:
+    events: list[Any] = []
+    wanted = False
+    send = observe(Inner(), events.append, wanted=lambda: wanted)
+    await send(request())
+    assert events == []
+    wanted = True
+    await send(request())
+    assert len(events) == 1
