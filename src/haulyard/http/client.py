@@ -15,6 +15,7 @@ from pyreqwest.exceptions import PyreqwestError
 from haulyard.errors import UnsafeName
 from haulyard.http.config import HttpConfig
 from haulyard.http.failures import translate
+from haulyard.http.ongoing import Ongoing
 from haulyard.http.proxies import is_loopback
 from haulyard.http.response import HttpResponse
 from haulyard.http.sending import Outgoing
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from pyreqwest.request import RequestBuilder, StreamRequest
+    from pyreqwest.response import Response
 
     from haulyard.models.body import Body
 
@@ -109,16 +111,19 @@ class HttpClient:
     async def _write(self, request: StreamRequest, target: str, outgoing: Outgoing) -> HttpResponse:
         if self._unsettled:
             await self._unsettled.clear(target)
-        task = asyncio.get_running_loop().create_task(self._exchange(request, outgoing))
+        ongoing = Ongoing(request.__aenter__())
         try:
-            return await asyncio.shield(task)
+            return await self._answer(request, ongoing, outgoing)
         except asyncio.CancelledError:
+            task = asyncio.get_running_loop().create_task(self._answer(request, ongoing, outgoing))
             await self._settle(task, target, outgoing)
             raise
 
-    async def _exchange(self, request: StreamRequest, outgoing: Outgoing) -> HttpResponse:
+    async def _answer(
+        self, request: StreamRequest, ongoing: Ongoing[Response], outgoing: Outgoing
+    ) -> HttpResponse:
         try:
-            response = HttpResponse(request, await request.__aenter__(), self._bandwidth)
+            response = HttpResponse(request, await ongoing, self._bandwidth)
         except PyreqwestError as error:
             await outgoing.end()
             failure, outgoing.failure = outgoing.failure, None
@@ -131,10 +136,6 @@ class HttpClient:
     async def _settle(self, task: Task[HttpResponse], target: str, outgoing: Outgoing) -> None:
         """Bring a write that nobody waits for any more to its end, or remember it as alive."""
         outgoing.abandoned = True
-        if task.done():
-            if not task.cancelled() and task.exception() is None:
-                await task.result().close()
-            return
         if not outgoing.handed_over:
             # The server will never have all of the body: this write can do no harm however long it takes.
             self._unsettled.add(task, "")
