@@ -109,7 +109,7 @@ async def test_where_deleting_is_denied_nothing_is_written_and_it_is_said(connec
         assert writes(server) == ["DeleteObject"]
         assert len(connect.warnings) == 1
         assert "could not be proved, the cautious way is taken" in connect.warnings[0]
-        assert not connect.state_dir.exists()
+        assert not (connect.state_dir / "endpoints").exists()
 
 
 async def test_what_is_denied_stays_unproved_and_the_rest_is_proved(connect: Opener) -> None:

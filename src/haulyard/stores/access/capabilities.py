@@ -24,6 +24,7 @@ from haulyard.errors import (
 )
 from haulyard.events import Warned, ignore
 from haulyard.models import Checksum, CopyOptions, CopySource, DeleteItem, DeleteOptions, PutOptions
+from haulyard.stores.access.leftovers import noted, remove_leftovers
 from haulyard.stores.access.record import EndpointRecord
 from haulyard.stores.access.space import ProbeSpace, together
 
@@ -76,15 +77,24 @@ async def prove(
     if known is None or not known.keys() >= set(unproved):
         if not may_write:
             return capabilities
-        known = await _experiment(store, unproved, emit, below)
+        await remove_leftovers(state_dir, store)
+        known = await _experiment(store, unproved, emit, below, state_dir)
         if known.keys() >= set(unproved):
             _remember(record, known, now(), emit)
     return replace(capabilities, **{name: known[name] for name in unproved if name in known})
 
 
-async def _experiment(store: S3Store, names: list[str], emit: Emit, below: str) -> dict[str, bool]:
+async def _experiment(
+    store: S3Store, names: list[str], emit: Emit, below: str, state_dir: str
+) -> dict[str, bool]:
     """Return what came out; what could not be found out is missing."""
-    async with ProbeSpace(_daring(store), below, emit) as space:
+    space = ProbeSpace(_daring(store), below, emit)
+    with noted(state_dir, store, space.prefix):
+        return await _experiment_in(space, store, names, emit)
+
+
+async def _experiment_in(space: ProbeSpace, store: S3Store, names: list[str], emit: Emit) -> dict[str, bool]:
+    async with space:
         try:
             # Where deleting is denied, probes would stay behind: asked first, on a key that is not there.
             await space.delete("absent")
