@@ -79,6 +79,8 @@ async def test_a_stream_can_still_be_stopped_until_its_last_piece_is_asked_for()
         taken.append(bytes(piece))
         assert outgoing.handed_over is (len(taken) == 3)
     assert taken == [b"a", b"b", b"c"]
+    padded = Outgoing(Source(b"a", b""), None)
+    assert [bytes(piece) async for piece in padded.stream()] == [b"a"]
     nothing = Outgoing(Source(), None)
     assert nothing.handed_over
     assert [piece async for piece in nothing.stream()] == []

@@ -114,6 +114,19 @@ async def test_verification_can_be_switched_off(connect: Any, authority: Authori
         assert await ask(connect(verify=False), origin) == b"hello"
 
 
+@needs_openssl
+@pytest.mark.anyio
+async def test_a_proxy_has_to_be_trusted_even_where_only_plain_http_goes_through_it(
+    connect: Any, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with encrypted(authority) as origin:
+        monkeypatch.setenv("HTTP_PROXY", origin)
+        with pytest.raises(TransportError) as refused:
+            await ask(connect(), "http://store.invalid")
+        assert await ask(connect(ca_bundle=f"{authority.bundle}"), "http://store.invalid") == b"hello"
+    assert (refused.value.kind, refused.value.sent) == ("tls", False)
+
+
 @pytest.mark.anyio
 async def test_a_server_that_does_not_encrypt_is_no_tls_server(asking: Any, server: Any) -> None:
     with pytest.raises(TransportError) as refused:

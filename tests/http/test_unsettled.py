@@ -202,8 +202,7 @@ async def test_a_cancellation_between_the_answer_and_its_taking_over_leaves_no_a
     connect: Any, server: FaultServer, monkeypatch: pytest.MonkeyPatch, *, fails: bool
 ) -> None:
     asking = connect()
-    if fails:
-        server.script(Fault(reset_after=0))
+    server.script(Fault(stall=True, reset_after=0) if fails else FIRST)
     older: asyncio.Future[Any]
     awaited = Ongoing.__await__
 
@@ -216,6 +215,8 @@ async def test_a_cancellation_between_the_answer_and_its_taking_over_leaves_no_a
 
     monkeypatch.setattr(Ongoing, "__await__", await_and_cancel)
     older = asyncio.ensure_future(asking.send("PUT", "/bucket/key", b"v1"))
+    await server.wait_for_async(lambda _: True)
+    server.release()
     with pytest.raises(asyncio.CancelledError):
         await older
     monkeypatch.undo()

@@ -1,7 +1,8 @@
-"""Which hosts are this machine itself: a proxy is never used for them."""
+"""Where proxies come in: never for this machine itself."""
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 
 
@@ -18,3 +19,8 @@ def is_loopback(origin: str) -> bool:
 
 def _is_127(host: str) -> bool:
     return host.startswith("127.") and host.replace(".", "").isdigit()
+
+
+def is_without_proxies() -> bool:
+    """Return True where the environment names no proxy, so that none can be used for any host."""
+    return not any(name.lower().endswith("_proxy") for name in os.environ)
