@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from haulyard.cli import flags, transferring
 from haulyard.cli.ends import Reading, Sources, by_store, open_destination
 from haulyard.cli.properties import customer_encryption, put_options
-from haulyard.cli.transferring import replaces_metadata
+from haulyard.cli.transferring import replaces_metadata, verb_of
 from haulyard.errors import ConfigError, NotFound
 from haulyard.events import TransferDone
 from haulyard.stores.local import LocalStore
@@ -68,8 +68,8 @@ class Options:
 
     @property
     def action(self) -> str:
-        """The verb for messages."""
-        return "move" if self.move else "copy"
+        """What is done, where that is not for the ends to say."""
+        return "move" if self.move else ""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -273,6 +273,7 @@ def _explaining(move: Move, source: Store) -> Move:
 def _announcer(source: Store, destination: Store, settings: TransferOptions, options: Options) -> Move:
     """Return what only says what would be done."""
     here, there = prefix_of(source), prefix_of(destination)
+    verb = options.action or verb_of(source, destination)
 
     async def announce(job: Job) -> TransferDone:
         item, target = job
@@ -280,7 +281,7 @@ def _announcer(source: Store, destination: Store, settings: TransferOptions, opt
         if size < 0:
             reading = looking_at(source, settings.source_encryption)
             size = (await source.head(item.key, replace(reading, version_id=item.version_id))).size
-        return TransferDone(options.action, here + item.key, there + target, size, reason="dry run")
+        return TransferDone(verb, here + item.key, there + target, size, reason="dry run")
 
     return announce
 
@@ -294,6 +295,8 @@ async def _stream(options: Options, context: Context) -> int:
     from haulyard.cli.streams import from_stdin, to_stdout
 
     source = options.sources[0]
+    if source == options.destination:
+        raise ConfigError("- stands for both ends", hint="one of them must be s3://bucket/key")
     if source == "-":
         return await from_stdin(options.destination, options.put, context)
     return await to_stdout(source, options.source_encryption, context, version_id=options.reading.version_id)

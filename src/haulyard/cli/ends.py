@@ -106,6 +106,11 @@ class Sources:
             if reading.manifest:
                 return Source(self._directory(path), select_manifest(""))
             return Source(self._directory(path), self._select_root(path))
+        if reading.manifest:
+            raise ConfigError(
+                f"with a manifest the source is a bucket, a prefix or a directory, not {path}",
+                hint="name the directory that its paths lie in",
+            )
         if not reading.raw and has_wildcard(path):
             at = min(at for at in (path.find("*"), path.find("?")) if at >= 0)
             cut = path.rfind("/", 0, at) + 1

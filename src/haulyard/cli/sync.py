@@ -120,9 +120,7 @@ async def run(options: Options, context: Context) -> int:
             context.emit,
         )
         ends = (source.store, destination.store)
-        copied = await account.move(
-            plan.jobs(), move, ends, action="copy", no_clobber=options.rules.no_clobber
-        )
+        copied = await account.move(plan.jobs(), move, ends, no_clobber=options.rules.no_clobber)
         if options.rules.delete and not copied.interrupted:
             await _delete(plan, copied, destination.store, account, context)
     if not (account.total.done or account.total.failed):
@@ -217,10 +215,11 @@ async def _announce(
 ) -> int:
     """Say what would be done."""
     here, there = prefix_of(source.store), prefix_of(destination.store)
+    verb = transferring.verb_of(source.store, destination.store)
     async for page in plan.jobs():
         for item, target in page:
             context.output.transfer(
-                TransferDone("copy", here + item.key, there + target, item.size, reason="dry run")
+                TransferDone(verb, here + item.key, there + target, item.size, reason="dry run")
             )
     if options.rules.delete:
         for items in plan.deletions():

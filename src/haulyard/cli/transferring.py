@@ -93,6 +93,13 @@ def replaces_metadata(put: PutOptions, directive: str = "") -> bool:
     return directive == "REPLACE" or (any(given) and directive != "COPY")
 
 
+def verb_of(source: Store, destination: Store) -> str:
+    """Return what is done with objects that are copied from one to the other."""
+    if isinstance(source, LocalStore):
+        return "upload"
+    return "download" if isinstance(destination, LocalStore) else "copy"
+
+
 @contextmanager
 def resumable(context: Context) -> Iterator[None]:
     """Promise that what is interrupted inside can be continued, and say how."""
@@ -127,15 +134,16 @@ class Account:
         move: Move,
         ends: tuple[Store, Store],
         *,
-        action: str,
+        action: str = "",
         no_clobber: bool = False,
         single: bool = False,
         unit: str = "bytes",
     ) -> Summary:
         """Run the jobs of ``pages``, report each, and return their summary.
 
-        ``single`` says that there is one job at most: then nothing is made ready for more. ``unit`` is that
-        of the progress bar.
+        ``action`` is what they are called where they fail, by default what the ends make of them. ``single``
+        says that there is one job at most: then nothing is made ready for more. ``unit`` is that of the
+        progress bar.
         """
         context = self._context
         with resumable(context), context.stop.attended(), context.progress(unit) as expect:
@@ -146,7 +154,7 @@ class Account:
                 emit=self.report,
                 no_clobber=no_clobber,
                 stopped=context.stop.is_requested,
-                action=action,
+                action=action or verb_of(*ends),
                 ends=(prefix_of(ends[0]), prefix_of(ends[1])),
             )
             if not isinstance(ends[1], LocalStore):
@@ -175,12 +183,12 @@ class Account:
         self._context.emit(event)
         self._context.output.transfer(event)
 
-    def refuse(self, source: Store, destination: Store, refusal: Refusal, *, action: str) -> None:
+    def refuse(self, source: Store, destination: Store, refusal: Refusal, *, action: str = "") -> None:
         """Report a job that is not to be done."""
         job = refusal.job
         self.report(
             TransferDone(
-                action if refusal.error else "skip",
+                (action or verb_of(source, destination)) if refusal.error else "skip",
                 prefix_of(source) + job.item.key,
                 prefix_of(destination) + job.destination,
                 job.item.size,
