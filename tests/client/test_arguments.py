@@ -9,6 +9,7 @@ from haulyard import AsyncClient, ConfigError
 from haulyard.client.arguments import (
     Properties,
     SettingOptions,
+    byte_range,
     check_keys,
     checksum_algorithm,
     filter_of,
@@ -17,7 +18,7 @@ from haulyard.client.arguments import (
     seconds_of,
 )
 from haulyard.config import SETTINGS, Settings
-from haulyard.models import PutOptions
+from haulyard.models import ByteRange, PutOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,3 +123,33 @@ def test_patterns(include: Any, exclude: Any, accepted: set[str]) -> None:
 def test_checksums_can_be_left_out() -> None:
     assert checksum_algorithm(Settings()) == "CRC64NVME"
     assert checksum_algorithm(Settings(request_checksum_calculation="when_required")) == "none"
+
+
+@pytest.mark.parametrize(
+    ("properties", "named"),
+    [
+        ({"metadata": {"a": 1}}, "metadata={'a': 1}"),
+        ({"tags": ["a"]}, "tags=['a']"),
+        ({"grants": {1: "x"}}, "grants={1: 'x'}"),
+        ({"content_type": None}, "content_type=None"),
+        ({"expires": 5}, "expires=5"),
+    ],
+)
+def test_a_property_of_another_kind_is_named(properties: Any, named: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        put_options(properties)
+    assert str(caught.value) == f"{named} is not allowed"
+    assert caught.value.hint.startswith("give ")
+
+
+@pytest.mark.parametrize("span", ["0-1", 5, (1,), ("0", "1"), (None, 3)])
+def test_a_range_that_is_no_pair_of_numbers_is_named(span: Any) -> None:
+    with pytest.raises(ConfigError, match="range=") as caught:
+        byte_range(span)
+    assert "(start, end)" in caught.value.hint
+
+
+def test_a_range_is_a_pair_or_a_byte_range() -> None:
+    assert byte_range((1, 3)) == ByteRange(1, 3)
+    assert byte_range((-5, None)) == byte_range(ByteRange(-5)) == ByteRange(-5)
+    assert byte_range(None) is None

@@ -119,13 +119,42 @@ def check_keys(access_key: str, secret_key: str, session_token: str, settings: S
 
 
 def put_options(properties: Properties, key: str = "") -> PutOptions:
-    """Return the options of a write; ``key`` gives the content type where none is given."""
+    """Return the options of a write; ``key`` gives the content type where none is given.
+
+    Raises:
+        ConfigError: A value of another kind than the property has.
+    """
+    _check_properties(properties)
     expires = properties.get("expires", "")
     given = properties if isinstance(expires, str) else {**properties, "expires": http_date(expires)}
     options = PutOptions(**given)  # type: ignore[arg-type]  # expires is a text by now
     if key and not options.content_type:
         options = replace(options, content_type=content_type_of(key))
     return options
+
+
+def _check_properties(properties: Mapping[str, object]) -> None:
+    for name, value in properties.items():
+        if name in {"metadata", "tags", "grants"}:
+            check_texts(name, value)
+        elif name != "encryption" and not isinstance(value, (str, datetime) if name == "expires" else str):
+            allowed = "a text, or a datetime" if name == "expires" else "a text"
+            raise ConfigError(f"{name}={value!r} is not allowed", hint=f"give {allowed}")
+
+
+def check_texts(name: str, given: object) -> None:
+    """Check an argument that holds texts by name.
+
+    Raises:
+        ConfigError: It is no mapping, or holds something else.
+    """
+    hint = f'give texts by name: {name}={{"name": "value"}}'
+    items = getattr(given, "items", None)
+    if items is None:
+        raise ConfigError(f"{name}={given!r} is not allowed", hint=hint)
+    for key, value in items():
+        if not (isinstance(key, str) and isinstance(value, str)):
+            raise ConfigError(f"{name}={{{key!r}: {value!r}}} is not allowed", hint=hint)
 
 
 def http_date(moment: datetime) -> str:
@@ -150,8 +179,20 @@ def checksum_algorithm(settings: Settings) -> str:
 
 
 def byte_range(span: Range | None) -> ByteRange | None:
-    """Return the range that a caller gave."""
-    return None if span is None else ByteRange(*span)
+    """Return the range that a caller gave.
+
+    Raises:
+        ConfigError: It is no pair of numbers.
+    """
+    match span:
+        case None:
+            return None
+        case (int(start), int() | None as end):
+            return ByteRange(start, end)
+    raise ConfigError(
+        f"range={span!r} is not allowed",
+        hint="give (start, end) in bytes: end is excluded, and None means the end of the object",
+    )
 
 
 def seconds_of(duration: float | timedelta) -> int:

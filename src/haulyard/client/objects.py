@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
-from haulyard.client.arguments import Properties, byte_range, check_bytes, put_options
+from haulyard.client.arguments import Properties, byte_range, check_bytes, check_texts, put_options
 from haulyard.client.cancelling import cancelled_once
 from haulyard.client.session import Calls
 from haulyard.errors import NotFound
@@ -202,12 +202,14 @@ class ObjectCalls(Calls):
 
         Raises:
             NotFound: There is no such object.
+            ConfigError: Something else than texts.
 
         Example:
             >>> await client.set_tags("s3://demo/hello.txt", {"team": "data"})
             >>> await client.get_tags("s3://demo/hello.txt")
             {'team': 'data'}
         """
+        check_texts("tags", tags)
         place = self._session.object(uri, version_id)
         await place.store.set_tags(place.key, tags, place.version_id)
 
