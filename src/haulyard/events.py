@@ -44,7 +44,7 @@ class Throttled(NamedTuple):
 
 
 class TransferStarted(NamedTuple):
-    """One object starts to move; ``size`` in bytes, -1 where unknown."""
+    """A large object, whose size no listing told, starts to move; ``size`` in bytes, -1 where unknown."""
 
     source: str
     destination: str

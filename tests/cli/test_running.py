@@ -60,6 +60,20 @@ def test_a_command_that_looks_finishes_what_is_in_flight(haul: Box, probe: Probe
     assert result.err.startswith("stopping: what is in flight is finished or parked")
 
 
+def test_what_takes_longer_than_the_grace_is_cancelled_by_the_first_too(haul: Box, probe: Probe) -> None:
+    async def work(context: Context) -> int:
+        context.stop.grace = 0.01
+        with context.stop.attended():
+            interrupt()
+            await asyncio.Event().wait()
+        raise AssertionError
+
+    probe.does = work
+    result = haul("probe")
+    assert result.code == 130
+    assert result.err.endswith("interrupted\n")
+
+
 def test_the_second_signal_cancels(haul: Box, probe: Probe) -> None:
     parked: list[bool] = []
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from haulyard.errors import S3NotFound
-from haulyard.events import BytesMoved, TransferDone, Warned
+from haulyard.events import BytesMoved, TransferDone, TransferStarted, Warned
 from haulyard.observe.progress import Progress
 from haulyard.observe.subscribers import Subscribers
 
@@ -88,6 +88,18 @@ def test_objects_can_be_what_counts() -> None:
         bar(event)
     bar._bar.refresh()
     assert "4/10" in screen.last()
+    bar.close()
+
+
+def test_an_object_whose_size_no_listing_told_counts_once_it_starts() -> None:
+    screen, clock = Screen(), Clock()
+    bar = Progress(screen, clock=clock)
+    clock.now = 1.0
+    bar.expect(1, 0)
+    bar(TransferStarted("k", "s3://b/k", 2048))
+    bar(BytesMoved("k", 1024))
+    bar._bar.refresh()
+    assert "50%" in screen.last()
     bar.close()
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from haulyard.cli.output import Output
 
+_GRACE = 2.0
+
 
 class Stop:
     """The wish to stop.
@@ -26,6 +28,8 @@ class Stop:
     def __init__(self) -> None:
         self.requested = False
         """Whether to take no more work."""
+        self.grace = _GRACE
+        """Seconds that what is in flight gets to finish, after the first signal."""
         self._event: asyncio.Event | None = None
         self._attended = 0
         self._signals = 0
@@ -66,5 +70,7 @@ class Stop:
             os._exit(exits.INTERRUPTED)
         if patient:
             output.note("stopping: what is in flight is finished or parked; Ctrl-C again stops now")
+            # What takes longer is parked: a large object in parts would otherwise go on to its end.
+            task.get_loop().call_later(self.grace, task.cancel)
         else:
             task.cancel()

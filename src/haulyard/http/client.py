@@ -82,8 +82,8 @@ class HttpClient:
             if outgoing is None:
                 return HttpResponse(request, await request.__aenter__(), self._bandwidth)
         except (PyreqwestError, ValueError) as error:
-            raise translate(error) from None
-        return await self._write(request, origin + path, outgoing)
+            raise translate(error, origin) from None
+        return await self._write(request, origin, path, outgoing)
 
     async def close(self) -> None:
         """Close all connections; writes that were given up are waited for, ``settle_timeout`` at most."""
@@ -108,26 +108,29 @@ class HttpClient:
         deadline = self._config.read_timeout + outgoing.size / self._config.slowest_upload
         return builder.body_stream(outgoing.stream()).timeout(timedelta(seconds=deadline))
 
-    async def _write(self, request: StreamRequest, target: str, outgoing: Outgoing) -> HttpResponse:
+    async def _write(
+        self, request: StreamRequest, origin: str, path: str, outgoing: Outgoing
+    ) -> HttpResponse:
+        target = origin + path
         if self._unsettled:
             await self._unsettled.clear(target)
         ongoing = Ongoing(request.__aenter__())
         try:
-            return await self._answer(request, ongoing, outgoing)
+            return await self._answer(request, ongoing, outgoing, origin)
         except asyncio.CancelledError:
-            task = asyncio.get_running_loop().create_task(self._answer(request, ongoing, outgoing))
+            task = asyncio.get_running_loop().create_task(self._answer(request, ongoing, outgoing, origin))
             await self._settle(task, target, outgoing)
             raise
 
     async def _answer(
-        self, request: StreamRequest, ongoing: Ongoing[Response], outgoing: Outgoing
+        self, request: StreamRequest, ongoing: Ongoing[Response], outgoing: Outgoing, origin: str
     ) -> HttpResponse:
         try:
             response = HttpResponse(request, await ongoing, self._bandwidth)
         except PyreqwestError as error:
             await outgoing.end()
             failure, outgoing.failure = outgoing.failure, None
-            raise failure or translate(error) from None
+            raise failure or translate(error, origin) from None
         outgoing.answered()
         if outgoing.abandoned:
             await response.close()

@@ -39,9 +39,15 @@ _SIGNS = {
     ),
 }
 
+#: What rustls says of a first record that is none of TLS.
+_SPEAKS_PLAIN = "InvalidContentType"
 
-def translate(error: Exception) -> TransportError:
-    """Return the TransportError that says what happened, without any URL."""
+
+def translate(error: Exception, origin: str = "") -> TransportError:
+    """Return the TransportError that says what happened, without any URL.
+
+    ``origin`` (``scheme://host:port``, no secret) is named where the server was not reached.
+    """
     if isinstance(error, ValueError):
         return _not_built(error)
     causes = _causes(error)
@@ -49,7 +55,12 @@ def translate(error: Exception) -> TransportError:
     connecting = _CONNECTING in phases
     kind = _kind_of_connecting(causes) if connecting else _kind(error, phases)
     message = causes[-1] if causes else type(error).__name__
-    return TransportError(message, kind=kind, sent=not connecting, hint=_HINTS[kind])
+    hint = _HINTS[kind]
+    if connecting and origin:
+        message = f"{origin}: {message}"
+        if kind == "tls" and _SPEAKS_PLAIN in message:
+            hint = "The server seems to speak plain http there: write http://, or ask for its https port."
+    return TransportError(message, kind=kind, sent=not connecting, hint=hint)
 
 
 def _not_built(error: ValueError) -> TransportError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from haulyard.events import BytesMoved, TransferDone
+from haulyard.events import BytesMoved, TransferDone, TransferStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,9 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         """Count the event and draw."""
-        if isinstance(event, BytesMoved):
+        if isinstance(event, TransferStarted):
+            self._expected_bytes += max(event.size, 0)
+        elif isinstance(event, BytesMoved):
             self._under_way[event.source] = self._under_way.get(event.source, 0) + event.size
             self._bytes += event.size
         elif isinstance(event, TransferDone):

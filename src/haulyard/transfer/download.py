@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from haulyard.checksums import combine, comparable, hasher, supports_full_object, verify
 from haulyard.errors import IntegrityError, NotFound, PreconditionFailed, SourceChanged
-from haulyard.events import BytesMoved, TransferDone
+from haulyard.events import BytesMoved, TransferDone, TransferStarted
 from haulyard.models import GetOptions
 from haulyard.transfer.control import Control, write_at
 from haulyard.transfer.items import prefix_of
@@ -61,6 +61,7 @@ class Downloader:
                 small = head.size <= self._limit
                 verified = await self._in_one(reader, job.destination) if small else ""
             if not small:
+                self._emit(TransferStarted(self._from + item.key, self._to + job.destination, head.size))
                 head, verified = await self._in_ranges(item, job.destination)
         return TransferDone(
             "download",

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from haulyard.checksums import checksum_of
 from haulyard.errors import IntegrityError
-from haulyard.events import TransferDone
+from haulyard.events import TransferDone, TransferStarted
 from haulyard.models import ByteRange, PartInfo, PartOptions
 from haulyard.transfer.content_types import content_type_of
 from haulyard.transfer.files import SourceFile
 from haulyard.transfer.items import prefix_of
 from haulyard.transfer.multipart import MultipartUpload
-from haulyard.transfer.parts import fits_one_put, plan_parts
+from haulyard.transfer.parts import DEFAULT_PART_SIZE, fits_one_put, plan_parts
 
 if TYPE_CHECKING:
     from haulyard.events import Emit
@@ -51,6 +51,8 @@ class Uploader:
         key = job.item.key
         tree = self._source.tree
         file = SourceFile(tree.open(key), f"{tree.root}/{key}")
+        if job.item.size < 0 and file.size > DEFAULT_PART_SIZE:
+            self._emit(TransferStarted(file.name, self._to + job.destination, file.size))
         try:
             result = await self._send(file, job.destination)
         except IntegrityError:

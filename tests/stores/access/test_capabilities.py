@@ -106,7 +106,7 @@ async def test_where_deleting_is_denied_nothing_is_written_and_it_is_said(connec
             await connection.proved("bucket")
         assert set(proved(store.capabilities).values()) == {None}
         # Once, although asked twice; and denials are not remembered for the next process.
-        assert writes(server) == ["DeleteObject"]
+        assert writes(server) == ["HeadBucket", "DeleteObject"]
         assert len(connect.warnings) == 1
         assert "could not be proved, the cautious way is taken" in connect.warnings[0]
         assert not (connect.state_dir / "endpoints").exists()

@@ -6,6 +6,7 @@ store honours what it is asked only if both come out right.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -77,6 +78,9 @@ async def prove(
     if known is None or not known.keys() >= set(unproved):
         if not may_write:
             return capabilities
+        with suppress(AccessDenied, S3GenericError):
+            # Whether the bucket can be reached is asked of the bucket, not by way of a probe's name.
+            await store.client.head_bucket(store.bucket)
         await remove_leftovers(state_dir, store)
         known = await _experiment(store, unproved, emit, below, state_dir)
         if known.keys() >= set(unproved):
