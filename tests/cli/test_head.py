@@ -46,6 +46,20 @@ def test_json_holds_the_same(haul: Box) -> None:
     assert "headers" not in event
 
 
+def test_of_several_objects_those_that_fail_are_named_and_the_others_shown(haul: Box) -> None:
+    described(haul)
+    result = haul("head", "s3://b/nope", "s3://b/k", "--json")
+    assert (result.code, [event["url"] for event in result.events]) == (1, ["s3://b/k"])
+    assert "nope" in result.err
+    assert haul("head", "s3://b/nope", "s3://b/nor-this").code == 4
+
+
+def test_json_leaves_out_what_is_empty(haul: Box) -> None:
+    described(haul)
+    (event,) = haul("head", "--json", "s3://b/k").events
+    assert all(value or value == 0 for value in event.values())
+
+
 def test_a_missing_object_and_a_bucket_are_no_objects(haul: Box) -> None:
     described(haul)
     assert haul("head", "s3://b/nope").code == 4

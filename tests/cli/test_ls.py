@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
+
 from haulyard.models import BucketInfo
 from haulyard.s3.listing import ListParse
 
@@ -108,7 +110,7 @@ def test_buckets_come_from_all_pages(haul: Box) -> None:
     lines = haul("ls").out.splitlines()
     assert re.fullmatch(rf"{STAMP} one", lines[0])
     assert lines[1] == " " * 20 + "two"
-    assert [event["region"] for event in haul("ls", "--json").events] == ["", "eu-west-1"]
+    assert [event.get("region") for event in haul("ls", "--json").events] == [None, "eu-west-1"]
     assert haul("ls", "-r").code == 2
 
 
@@ -116,3 +118,24 @@ def test_local_paths_are_refused(haul: Box) -> None:
     result = haul("ls", "./here")
     assert result.code == 2
     assert "s3://bucket/here" in result.err
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("s3:/data", "s3://data"),
+        ("s3:data/x", "s3://data/x"),
+        ("data", "s3://data"),
+        ("/data", "s3://bucket/data"),
+    ],
+)
+def test_the_hint_names_the_url_that_was_meant(haul: Box, text: str, meant: str) -> None:
+    assert haul("ls", text).err.endswith(f"  write {meant}\n")
+
+
+def test_several_urls_have_a_heading_each_and_one_that_fails_does_not_end_the_others(haul: Box) -> None:
+    haul.bucket({"a/1": b"1", "b/2": b"2"})
+    result = haul("ls", "s3://b/a/", "s3://b/nope", "s3://b/b/", "--summarize")
+    shown = [line.split()[-1] for line in result.out.splitlines() if line]
+    assert shown == ["s3://b/a/:", "1", "s3://b/nope:", "s3://b/b/:", "2", "2", "2"]
+    assert (result.code, "s3://b/nope" in result.err) == (1, True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from haulyard.cli import exits, flags
+from haulyard.cli import flags
 from haulyard.cli.formats import human_size, local_time
 from haulyard.cli.places import object_url
 from haulyard.cli.properties import customer_encryption
+from haulyard.cli.several import for_each
 from haulyard.errors import ConfigError, NotFound
 from haulyard.models import GetOptions
 from haulyard.observe.lines import escape
@@ -84,8 +86,8 @@ class Description:
     def fields(self) -> dict[str, object]:
         """Return it for programs."""
         found = {name: value for name, value in self.head._asdict().items() if name != "headers"}
-        found["checksums"] = [each._asdict() for each in self.head.checksums]
-        found["metadata"] = dict(self.head.metadata)
+        found["checksums"] = [each._asdict() for each in self.head.checksums] or None
+        found["metadata"] = dict(self.head.metadata) or None
         if self.tags is not None:
             found["tags"] = self.tags
         if self.acl is not None:
@@ -112,14 +114,16 @@ def read(arguments: Namespace) -> Options:
 
 async def run(options: Options, context: Context) -> int:
     """Describe the objects."""
-    for url in options.urls:
-        store = context.bucket(url)
-        asked = GetOptions(version_id=url.version_id, encryption=options.encryption)
-        try:
-            head = await store.head(url.key, asked)
-        except NotFound as error:
-            raise await explain_missing(store, url.key, error) from error
-        tags = await store.get_tags(url.key, url.version_id) if options.tags else None
-        acl = await store.get_acl(url.key, url.version_id) if options.acl else None
-        context.output.result(Description(str(url), head, tags, acl))
-    return exits.OK
+    return await for_each(options.urls, partial(_describe, options), context)
+
+
+async def _describe(options: Options, url: S3Url, context: Context) -> None:
+    store = context.bucket(url)
+    asked = GetOptions(version_id=url.version_id, encryption=options.encryption)
+    try:
+        head = await store.head(url.key, asked)
+    except NotFound as error:
+        raise await explain_missing(store, url.key, error) from error
+    tags = await store.get_tags(url.key, url.version_id) if options.tags else None
+    acl = await store.get_acl(url.key, url.version_id) if options.acl else None
+    context.output.result(Description(str(url), head, tags, acl))

@@ -1,7 +1,7 @@
 """List buckets, or the objects and prefixes below a URL.
 
 Without a URL: the buckets. With one: what starts with it, up to the next slash (as in `aws s3 ls`);
---recursive goes on below. Quoted wildcards match across slashes: "s3://bucket/logs/*.gz".
+--recursive goes on below. Several URLs have a heading each. Quoted wildcards match across slashes: "s3://bucket/logs/*.gz".
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from haulyard.cli import exits, flags
 from haulyard.cli.formats import human_size, local_time
 from haulyard.cli.places import s3_urls
+from haulyard.cli.several import for_each
 from haulyard.errors import ConfigError, NotFound
 from haulyard.models import ListOptions
 from haulyard.observe.lines import escape
@@ -128,15 +129,21 @@ async def run(options: Options, context: Context) -> int:
     if not options.urls:
         await _list_buckets(context)
         return exits.OK
-    objects = size = 0
-    for url in options.urls:
-        listing = _Listing(url, options)
+    listings = [_Listing(url, options) for url in options.urls]
+    headed = len(listings) > 1 and not context.output.as_json
+
+    async def show(listing: _Listing, context: Context) -> None:
+        if headed:
+            gap = [] if listing is listings[0] else [""]
+            context.output.lines([*gap, f"{escape(str(listing.url))}:"])
         await listing.show(context)
-        objects += listing.objects
-        size += listing.size
+
+    code = await for_each(listings, show, context)
     if options.summarize:
+        objects = sum(listing.objects for listing in listings)
+        size = sum(listing.size for listing in listings)
         context.output.result(Summary(objects, size, options.human))
-    return exits.OK
+    return code
 
 
 async def _list_buckets(context: Context) -> None:
@@ -156,7 +163,7 @@ class _Listing:
     def __init__(self, url: S3Url, options: Options) -> None:
         self.objects = 0
         self.size = 0
-        self._url = url
+        self.url = url
         self._options = options
         self._wildcard = not options.raw and has_wildcard(url.key)
         self._flat = options.recursive or self._wildcard
@@ -170,9 +177,9 @@ class _Listing:
         Raises:
             NotFound: There is nothing at or below a prefix, or a wildcard matches nothing.
         """
-        store = context.bucket(self._url)
-        selection = select(self._url.key, recursive=True, raw=self._options.raw)
-        prefix = selection.prefix if self._wildcard else self._url.key
+        store = context.bucket(self.url)
+        selection = select(self.url.key, recursive=True, raw=self._options.raw)
+        prefix = selection.prefix if self._wildcard else self.url.key
         listing = ListOptions(delimiter="" if self._flat else "/")
         wanted = selection.predicate() if self._wildcard else None
         found = False
@@ -182,12 +189,12 @@ class _Listing:
         else:
             async for page in store.list(prefix, listing):
                 found |= self._write_objects(context, page, wanted)
-        if not found and self._url.key:
+        if not found and self.url.key:
             raise NotFound(
-                f"nothing {'matches' if self._wildcard else 'is at or below'} {self._url}",
+                f"nothing {'matches' if self._wildcard else 'is at or below'} {self.url}",
                 operation="list",
-                bucket=self._url.bucket,
-                key=self._url.key,
+                bucket=self.url.bucket,
+                key=self.url.key,
                 hint="--raw takes * and ? literally" if self._wildcard else "",
             )
 
@@ -217,14 +224,14 @@ class _Listing:
             Line(
                 "prefix",
                 f"{'PRE':>30} {escape(prefix[self._cut :])}",
-                {"url": f"s3://{self._url.bucket}/{prefix}", "prefix": prefix},
+                {"url": f"s3://{self.url.bucket}/{prefix}", "prefix": prefix},
             )
             for prefix in prefixes
         ]
 
     def _object(self, info: ObjectInfo) -> Line:
         values: dict[str, object] = {
-            "url": f"s3://{self._url.bucket}/{info.key}",
+            "url": f"s3://{self.url.bucket}/{info.key}",
             "key": info.key,
             "size": info.size,
             "last_modified": info.last_modified,
@@ -248,7 +255,7 @@ class _Listing:
             f"{version.version_id} {escape(version.key[self._cut :])}"
         )
         values: dict[str, object] = {
-            "url": f"s3://{self._url.bucket}/{version.key}",
+            "url": f"s3://{self.url.bucket}/{version.key}",
             "key": version.key,
             "version_id": version.version_id,
             "is_latest": version.is_latest,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from haulyard.cli import exits, flags
+from haulyard.cli import flags
 from haulyard.cli.places import bucket_url
+from haulyard.cli.several import for_each
 from haulyard.events import TransferDone
 
 if TYPE_CHECKING:
@@ -42,8 +44,10 @@ def read(arguments: Namespace) -> Options:
 
 async def run(options: Options, context: Context) -> int:
     """Make the buckets."""
+    return await for_each(options.urls, partial(_make, options), context)
+
+
+async def _make(options: Options, url: S3Url, context: Context) -> None:
     client = context.connection().client
-    for url in options.urls:
-        await client.create_bucket(url.bucket, context.settings.region, object_lock=options.object_lock)
-        context.output.transfer(TransferDone("make bucket", f"s3://{url.bucket}", "", 0))
-    return exits.OK
+    await client.create_bucket(url.bucket, context.settings.region, object_lock=options.object_lock)
+    context.output.transfer(TransferDone("make bucket", f"s3://{url.bucket}", "", 0))

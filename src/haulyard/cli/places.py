@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from haulyard.errors import ConfigError
@@ -21,9 +22,19 @@ def s3_url(text: str, verb: str) -> S3Url:
     if not isinstance(url, S3Url):
         raise ConfigError(
             f"{text} is a local path, and {verb} works on buckets",
-            hint=f"write s3://bucket/{text.lstrip('./')}",
+            hint=f"write {_meant(text)}",
         )
     return url
+
+
+def _meant(text: str) -> str:
+    """Return the URL that somebody may have had in mind who wrote a local path."""
+    scheme, colon, rest = text.partition(":")
+    if colon and scheme.lower() == "s3":
+        return f"s3://{rest.lstrip('/')}"
+    if "/" not in text and not text.startswith((".", "~")) and not os.path.exists(text):
+        return f"s3://{text}"
+    return f"s3://bucket/{text.lstrip('./')}"
 
 
 def s3_urls(texts: Sequence[str], verb: str) -> tuple[S3Url, ...]:
