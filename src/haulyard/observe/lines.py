@@ -63,8 +63,9 @@ def escape(text: str) -> str:
 
 
 def json_line(kind: str, fields: Mapping[str, object]) -> str:
-    """Return one JSON object: ``event`` and the fields; times in ISO 8601, errors as objects."""
-    return _encoder()({"event": kind, **fields})
+    """Return one JSON object: ``event`` and the fields that are not empty; times in ISO 8601."""
+    filled = {name: value for name, value in fields.items() if value is not None and value != ""}
+    return _encoder()({"event": kind, **filled})
 
 
 @cache
@@ -87,8 +88,10 @@ def kind(event: Event) -> str:
 
 
 def fields(event: Event) -> dict[str, object]:
-    """Return what an event holds, without what is empty and without its zero-valued extras."""
+    """Return what an event holds, without what is empty or not known."""
     found = {name: value for name, value in event._asdict().items() if value not in {None, ""}}
+    if isinstance(event, (TransferStarted, TransferDone)) and event.size < 0:
+        del found["size"]
     if isinstance(event, TransferDone) and event.error is not None:
         found["error"] = error_fields(event.error)
     return found
