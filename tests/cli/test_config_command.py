@@ -18,7 +18,7 @@ def test_every_setting_is_shown_with_its_origin(haul: Box, tmp_path: Path) -> No
     haul.environ["AWS_REGION"] = "eu-west-1"
     events = {event["name"]: event for event in haul("config", "--json", "--concurrency", "8").events}
     assert list(events) == list(SETTINGS)
-    shown = {name: (event["value"], event["origin"]) for name, event in events.items()}
+    shown = {name: (event.get("value"), event["origin"]) for name, event in events.items()}
     assert shown["concurrency"] == (8, "--concurrency")
     assert shown["region"] == ("eu-west-1", "AWS_REGION")
     assert shown["retries"] == (7, "haul.toml")
@@ -27,10 +27,10 @@ def test_every_setting_is_shown_with_its_origin(haul: Box, tmp_path: Path) -> No
 
 
 def test_secrets_are_masked(haul: Box, tmp_path: Path) -> None:
-    haul.environ["AWS_ACCESS_KEY_ID"] = "AKIAVISIBLE"
+    haul.environ["AWS_ACCESS_KEY_ID"] = "AKIAHIDDENHIDDENSEEN"
     (tmp_path / ".env").write_text("AWS_SECRET_ACCESS_KEY=abcdefghijklmnopqrst\nAWS_SESSION_TOKEN=short")
     result = haul("config")
-    assert "AKIAVISIBLE" in result.out
+    assert "AKIA****SEEN" in result.out
     assert "****qrst" in result.out
     assert "abcdef" not in result.out
     assert "short" not in result.out
@@ -40,3 +40,10 @@ def test_secrets_are_masked(haul: Box, tmp_path: Path) -> None:
 def test_short_secrets_show_nothing() -> None:
     assert mask("short") == "****"
     assert mask("x" * 12 + "last") == "****last"
+
+
+def test_the_columns_are_aligned_and_the_variables_are_what_the_help_says(haul: Box) -> None:
+    haul.environ["HAUL_STATE_DIR"] = "/a/very/long/path/that/is/longer/than/any/other/value"
+    result = haul("config")
+    assert len({line.rindex(" ") for line in result.out.splitlines() if line.endswith(" default")}) == 1
+    assert all(setting.variable == f"HAUL_{name.upper()}" for name, setting in SETTINGS.items())

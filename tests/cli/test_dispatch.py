@@ -246,3 +246,9 @@ def test_codes_of_parts_combine() -> None:
     assert exits.combine([0, 4]) == 1
     assert exits.combine([3, 4]) == 1
     assert exits.combine([0, 130, 4]) == 130
+
+
+def test_help_of_a_verb_is_what_its_flag_shows(haul: Box) -> None:
+    assert haul("help", "ls").out == haul("ls", "--help").out
+    assert haul("help").out == haul("--help").out
+    assert haul("help", "nothing").code == 2

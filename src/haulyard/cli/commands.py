@@ -117,7 +117,8 @@ def overview() -> str:
         lines += [f"  {verb:<{width}}{command.summary}" for verb, command in group.items()]
     lines += [
         "",
-        "haul VERB --help shows the flags and examples of a command; haul --version the version.",
+        "haul VERB --help or haul help VERB shows flags and examples of a command.",
+        "haul --version shows the version.",
         "Flags that commands share may stand before the verb: haul --profile dev ls s3://bucket/",
     ]
     return "\n".join(lines) + "\n"

@@ -1,8 +1,11 @@
-"""Show the value of every setting, where it came from, and which variable sets it. Secrets are masked."""
+"""Show the value of every setting and where it came from. Secrets are masked.
+
+The variable that sets one is HAUL_ and its name in capitals; --json tells it, too.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from haulyard.cli import exits, flags
@@ -17,12 +20,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = ("haul config", "haul config --region eu-central-1 --json")
 
-# Variables of the credential chain that may be in the environment or in .env, and whether they are secret.
-_CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": False,
-    "AWS_SECRET_ACCESS_KEY": True,
-    "AWS_SESSION_TOKEN": True,
-}
+# Variables of the credential chain that may be in the environment or in .env.
+_KEY_ID = "AWS_ACCESS_KEY_ID"
+_CREDENTIALS = (_KEY_ID, "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _VISIBLE = 4
 
 
@@ -42,11 +42,17 @@ class Value:
     origin: str
     variable: str
     help: str
+    width: int = 0
+    """Of the column of values."""
 
     def text(self) -> str:
         """Return a line: name, value, origin."""
-        value = "-" if self.value in {"", None} else str(self.value)
-        return f"{self.name:30} {escape(value):36} {self.origin}"
+        return f"{self.name:30} {self.shown:{self.width}} {self.origin}"
+
+    @property
+    def shown(self) -> str:
+        """The value as people see it."""
+        return "-" if self.value in {"", None} else escape(str(self.value))
 
     def fields(self) -> dict[str, object]:
         """Return it for programs."""
@@ -74,13 +80,20 @@ def run(options: Options, context: Context) -> int:
     """Show the settings."""
     del options
     settings = context.settings
-    context.output.results([*_settings(settings), *_credentials(settings)])
+    values = [*_settings(settings), *_credentials(settings)]
+    width = max(len(value.shown) for value in values)
+    context.output.results(replace(value, width=width) for value in values)
     return exits.OK
 
 
 def mask(secret: str) -> str:
     """Return a secret with all but its last characters hidden, and nothing of a short one."""
     return "****" + (secret[-_VISIBLE:] if len(secret) >= 4 * _VISIBLE else "")
+
+
+def mask_key_id(key_id: str) -> str:
+    """Return an access key id without its middle, as `haul doctor` shows it."""
+    return (key_id[:_VISIBLE] if len(key_id) >= 4 * _VISIBLE else "") + mask(key_id)
 
 
 def _settings(settings: Settings) -> list[Value]:
@@ -92,9 +105,9 @@ def _settings(settings: Settings) -> list[Value]:
 
 def _credentials(settings: Settings) -> list[Value]:
     found = []
-    for name, secret in _CREDENTIALS.items():
+    for name in _CREDENTIALS:
         value = settings.environment.get(name, "")
         if value:
-            shown = mask(value) if secret else value
+            shown = mask_key_id(value) if name == _KEY_ID else mask(value)
             found.append(Value(name.lower(), shown, name, name, "credentials, before those of the profile"))
     return found

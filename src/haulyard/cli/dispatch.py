@@ -79,6 +79,8 @@ def _dispatch(words: Sequence[str], process: Process, output: Output) -> int:
     if not words or words[0] in {"-h", "--help"}:
         output.lines([commands.overview()])
         return exits.OK if words else exits.USAGE
+    if words[0] == "help":
+        return _dispatch([*words[1:2], "--help"], process, output)
     verb, rest = split_verb(words)
     module = commands.load(verb)
     output.verb = verb
