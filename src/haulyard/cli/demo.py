@@ -213,7 +213,7 @@ def _hints() -> list[str]:
     """Return what to try next."""
     hints = [
         'eval "$(haul local start --export)"   # a server to try everything on',
-        "haul mb s3://demo && haul cp -r . s3://demo/here/",
+        "haul mb s3://demo && echo hello | haul put - s3://demo/hello.txt",
         "haul doctor s3://demo                 # credentials, network, permissions",
         "haul --help",
     ]

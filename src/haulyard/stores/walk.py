@@ -140,7 +140,7 @@ class Walk:
         return entry.name + "/"
 
     def _skip(self, key: str | bytes, reason: str) -> str:
-        self._emit(Warned(f"{self._root}: {key!r} is skipped: {reason}", hint="Leave it out or rename it."))
+        self._emit(Warned(f"{self._root}: {key!r} is skipped: {reason}"))
         return ""
 
     def _describe(self, key: str) -> ObjectInfo | None:
