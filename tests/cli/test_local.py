@@ -55,12 +55,20 @@ def test_it_starts_says_where_and_stops(haul: Box) -> None:
     started = haul("local", "start")
     assert started.out.startswith("running at http://127.0.0.1:1 (process 7)\ndata in .haul/local")
     assert "it's" not in started.out
-    assert haul("local", "stop").err == "stopped\n"
-    assert haul("local", "stop").err == "it was not running\n"
+    assert haul("local", "stop").err == "stopped: the embedded store in .haul/local\n"
+    assert haul("local", "stop").err == "not running: the embedded store in .haul/local\n"
+
+
+def test_a_shell_that_points_to_what_was_stopped_is_reminded(haul: Box) -> None:
+    haul("local", "start")
+    haul.environ["AWS_ENDPOINT_URL_S3"] = "http://127.0.0.1:1"
+    assert "unset AWS_ENDPOINT_URL_S3 AWS_ACCESS_KEY_ID" in haul("local", "stop").err
 
 
 def test_a_shell_can_eval_its_variables(haul: Box) -> None:
-    assert haul("local", "start", "--export").out == (
+    exported = haul("local", "start", "--export")
+    assert exported.err == "using the embedded store in .haul/local\n"
+    assert exported.out == (
         "export AWS_ENDPOINT_URL_S3=http://127.0.0.1:1\nexport AWS_SECRET_ACCESS_KEY='it'\"'\"'s'\n"
     )
 

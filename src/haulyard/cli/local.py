@@ -4,6 +4,9 @@ start  returns when the server answers; it runs until stopped
 run    stays in the foreground; the server ends with it
 stop   ends it; the data stay
 status says whether it runs and where
+
+It is the server of one directory: .haul/local below this one, or --dir. The AWS_… variables that --export
+gave to a shell stay set after stop, and point to nothing: unset them, or leave that shell.
 """
 
 from __future__ import annotations
@@ -18,8 +21,9 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from haulyard.cli.context import Context
-    from haulyard.local import EmbeddedStatus
+    from haulyard.local import EmbeddedStatus, EmbeddedStore
 
+_EXPORTED = ("AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
 EXAMPLES = ('eval "$(haul local start --export)"', "haul local status --json")
 
 
@@ -89,6 +93,7 @@ def run(options: Options, context: Context) -> int:
 
     def show(status: EmbeddedStatus) -> None:
         if options.export:
+            context.output.note(f"using the embedded store in {status.data_dir}")
             context.output.lines(
                 [f"export {name}={shlex.quote(value)}" for name, value in store.environment().items()]
             )
@@ -102,8 +107,15 @@ def run(options: Options, context: Context) -> int:
         case "run":
             store.run(show)
         case "stop":
-            stopped = store.stop()
-            context.output.note("stopped" if stopped else "it was not running")
+            _stop(store, context)
         case _:
             show(store.status())
     return exits.OK
+
+
+def _stop(store: EmbeddedStore, context: Context) -> None:
+    before = store.status()
+    stopped = store.stop()
+    context.output.note(f"{'stopped' if stopped else 'not running'}: the embedded store in {before.data_dir}")
+    if stopped and context.settings.environment.get("AWS_ENDPOINT_URL_S3") == before.endpoint_url:
+        context.output.note(f"this shell still points to it: unset {' '.join(_EXPORTED)}")
