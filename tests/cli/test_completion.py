@@ -47,5 +47,18 @@ def test_bash_completes_verbs_flags_and_files(haul: Box) -> None:
     assert complete(haul, "haul", "put", "some") == ["some-file"]
 
 
+def test_bash_completes_values_and_flags_before_the_verb(haul: Box) -> None:
+    (haul.cwd / "start-file").touch()
+    assert complete(haul, "haul", "local", "sta") == ["start", "status"]
+    assert complete(haul, "haul", "completion", "f") == ["fish"]
+    assert complete(haul, "haul", "uploads", "a") == ["abort"]
+    assert complete(haul, "haul", "cp", "--sse", "AE") == ["AES256"]
+    assert complete(haul, "haul", "cp", "--log-level", "w") == ["warning"]
+    assert complete(haul, "haul", "cp", "--metadata-directive", "C") == ["COPY"]
+    assert complete(haul, "haul", "--prof") == ["--profile"]
+    assert complete(haul, "haul", "--profile", "ls", "h") == ["head", "help"]
+    assert complete(haul, "haul", "--log-file", "start") == ["start-file"]
+
+
 def test_an_unknown_shell_is_refused(haul: Box) -> None:
     assert haul("completion", "tcsh").code == 2

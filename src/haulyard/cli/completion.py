@@ -1,4 +1,4 @@
-"""Print the completion script of a shell: verbs, the flags of each, and files.
+"""Print the completion script of a shell: verbs, the flags of each, their values, and files.
 
 bash: eval "$(haul completion bash)"
 zsh:  eval "$(haul completion zsh)"
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from haulyard.cli import exits
 from haulyard.cli.commands import COMMANDS, load
+from haulyard.cli.flags import takes_value
+from haulyard.config import SETTINGS
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -64,27 +66,58 @@ def flags_of(verb: str) -> list[Flag]:
             name,
             (action.help or "").replace("%%", "%"),
             action.nargs is None,
-            tuple(action.choices or ()),
+            tuple(action.choices or ()) or _choices(action.dest),
         )
         for name, action in build(verb, load(verb)).flags().items()
         if name.startswith("--")
     ]
 
 
+def _choices(name: str) -> tuple[str, ...]:
+    return SETTINGS[name].kind.choices if name in SETTINGS else ()
+
+
+def words_of(verb: str) -> tuple[str, ...]:
+    """Return the words that a command itself knows, such as what `haul local` can do."""
+    from haulyard.cli.parsing import build
+
+    if verb == "uploads":
+        return ("abort",)
+    actions = build(verb, load(verb)).positionals()
+    return tuple(str(choice) for action in actions for choice in action.choices or ())
+
+
 def _bash(flags: Mapping[str, Sequence[Flag]]) -> str:
     cases = "\n".join(
-        f'    {verb}) words="{" ".join(flag.name for flag in known)}" ;;' for verb, known in flags.items()
+        f'    {verb}) flags="{" ".join(flag.name for flag in known)}" words="{" ".join(words_of(verb))}" ;;'
+        for verb, known in flags.items()
     )
+    chosen = {flag.name: flag.choices for known in flags.values() for flag in known if flag.choices}
+    values = "\n".join(f'    {name}) values="{" ".join(values)}" ;;' for name, values in chosen.items())
+    valued = " ".join(sorted({flag.name for known in flags.values() for flag in known if flag.takes_value}))
+    verbs, shared = " ".join(flags), " ".join(name for name in takes_value() if name.startswith("--"))
     return f"""_haul() {{
-  local current="${{COMP_WORDS[COMP_CWORD]}}" words="" verb="" word
+  local current="${{COMP_WORDS[COMP_CWORD]}}" previous="${{COMP_WORDS[COMP_CWORD-1]}}"
+  local flags="" words="" values="" verb="" before="" word
   for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
-    case " {" ".join(flags)} " in *" $word "*) verb="$word"; break ;; esac
+    case " {valued} " in *" $before "*) before=""; continue ;; esac
+    before="$word"
+    case " {verbs} " in *" $word "*) verb="$word"; break ;; esac
   done
   case "$verb" in
-    "") words="{" ".join(flags)} --help --version" ;;
+    "") flags="{shared} --help --version" words="{verbs} help" ;;
 {cases}
   esac
-  if [[ -z "$verb" || "$current" == -* ]]; then
+  case "$previous" in
+{values}
+  esac
+  if [[ -n "$values" ]]; then
+    COMPREPLY=($(compgen -W "$values" -- "$current"))
+  elif [[ " {valued} " == *" $previous "* ]]; then
+    COMPREPLY=($(compgen -f -- "$current"))
+  elif [[ "$current" == -* ]]; then
+    COMPREPLY=($(compgen -W "$flags" -- "$current"))
+  elif [[ -n "$words" && ( -z "$verb" || "$previous" == "$verb" ) ]]; then
     COMPREPLY=($(compgen -W "$words" -- "$current"))
   else
     COMPREPLY=($(compgen -f -- "$current"))

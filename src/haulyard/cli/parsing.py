@@ -37,6 +37,10 @@ class Parser(argparse.ArgumentParser):
         """Return every flag with its action."""
         return self._option_string_actions
 
+    def positionals(self) -> list[argparse.Action]:
+        """Return what is no flag, in its order."""
+        return self._get_positional_actions()
+
     def read(self, words: Sequence[str]) -> argparse.Namespace:
         """Parse ``words``, in which flags and positionals may stand in any order.
 
