@@ -164,6 +164,8 @@ async def run(options: Options, context: Context) -> int:
                 no_clobber=options.no_clobber,
                 single=alone and kind == "object",
             )
+    if options.filters and account.total.is_empty:
+        context.output.note("nothing was selected: the filters leave nothing")
     return account.exit_code()
 
 

@@ -169,7 +169,9 @@ def open_destination(
     if isinstance(end, S3Url):
         if end.version_id:
             raise ConfigError(f"{end} names a version, which cannot be written", hint="leave the version out")
-        return Destination(context.bucket(end), Target.parse(end.key))
+        # A bucket is a directory too: without a slash a tree does not get one of its own in it.
+        is_top = not end.key and not text.endswith("/") and not single and not several
+        return Destination(context.bucket(end), Target("", into=False) if is_top else Target.parse(end.key))
     path = end.path
     has_slash = path.endswith("/")
     if single and not has_slash and not os.path.isdir(path):

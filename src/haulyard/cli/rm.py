@@ -102,6 +102,8 @@ async def run(options: Options, context: Context) -> int:
                     context.output.transfer(done)
         else:
             await account.remove(store, pages)
+    if options.filters and account.total.is_empty and not options.dry_run:
+        context.output.note("nothing was selected: the filters leave nothing")
     return account.exit_code()
 
 

@@ -21,7 +21,7 @@ from haulyard.transfer.evidence import ContentComparer
 from haulyard.transfer.filters import Filter, Pattern
 from haulyard.transfer.items import Summary, prefix_of
 from haulyard.transfer.selection import as_directory
-from haulyard.transfer.sources import described
+from haulyard.transfer.sources import described, nothing_there
 from haulyard.transfer.sync import SyncPlan
 
 if TYPE_CHECKING:
@@ -123,6 +123,11 @@ async def run(options: Options, context: Context) -> int:
         copied = await account.move(plan.jobs(), move, ends, no_clobber=options.rules.no_clobber)
         if options.rules.delete and not copied.interrupted:
             await _delete(plan, copied, destination.store, account, context)
+    if not (
+        plan.counts.source or options.filters or options.manifest or isinstance(source.store, LocalStore)
+    ):
+        # A prefix exists by what is below it: this one is most likely misspelt, and a script should notice.
+        raise nothing_there(source.store, source.selection)
     if not (account.total.done or account.total.failed):
         context.output.note(f"nothing to do: {plan.counts.source} objects are in place")
     return account.exit_code()

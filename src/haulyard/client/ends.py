@@ -112,7 +112,9 @@ async def open_destination(
         place = written_place(session, str(end))
         if only_new:
             place = await session.proved(place)
-        return Destination(place.store, Target.parse(place.key))
+        # A bucket is a directory too: without a slash a tree does not get one of its own in it.
+        is_top = not place.key and not str(end).endswith("/") and not single
+        return Destination(place.store, Target("", into=False) if is_top else Target.parse(place.key))
     return _local_destination(path_of(end), single=single)
 
 

@@ -50,3 +50,8 @@ class Summary(NamedTuple):
     bytes: int = 0
     seconds: float = 0.0
     interrupted: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was nothing to do."""
+        return not (self.done or self.skipped or self.failed or self.interrupted)
