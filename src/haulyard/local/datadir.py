@@ -106,7 +106,7 @@ class DataDir:
         except (OSError, ValueError, LookupError, TypeError) as error:
             message = f"The credentials in {self.credentials_file} cannot be read."
             raise ConfigError(
-                message, hint="Remove the file; new ones are generated at the next start."
+                message, hint="remove the file; new ones are generated at the next start"
             ) from error
 
     def state(self) -> State:

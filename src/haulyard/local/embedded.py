@@ -116,7 +116,7 @@ class EmbeddedStore:
                 message,
                 store="embedded",
                 operation="run",
-                hint="Stop it with: haul local stop, or use another directory.",
+                hint="stop it with: haul local stop, or use another directory",
             )
         try:
             if on_ready is not None:
@@ -134,7 +134,7 @@ class EmbeddedStore:
         status = self.status()
         if not status.running:
             message = f"The embedded store in {self._dir.path} is not running."
-            raise ConfigError(message, hint="Start it with: haul local start")
+            raise ConfigError(message, hint="start it with: haul local start")
         credentials = self._dir.credentials()
         return {
             "AWS_ENDPOINT_URL_S3": status.endpoint_url,

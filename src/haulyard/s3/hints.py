@@ -42,7 +42,7 @@ _BY_CODE = {
     " else start again",
     "NotS3": "what answered is no S3: check the endpoint, and whether a proxy stands before it",
     "NoSuchVersion": "list the versions that there are: `haul ls --all-versions`",
-    "BucketNotEmpty": "`haul rb --force --yes` empties it first, all versions and unfinished uploads included",
+    "BucketNotEmpty": "`haul rb --force --yes` empties it first, all versions and uploads included",
     "BucketAlreadyExists": "bucket names are shared by all accounts: choose another name",
     "BucketAlreadyOwnedByYou": "the bucket is yours already: go on",
     "RestoreAlreadyInProgress": "the restore was asked for before: wait for it; `haul head` shows its state",

@@ -196,7 +196,7 @@ class S3Reader:
             key=self.head.key,
             status=self._answer.status,
             request_id=self._answer.headers.get("x-amz-request-id", ""),
-            hint="Read it again; if it stays so, the object is damaged in the store, or a proxy changes it.",
+            hint="read it again; if it stays so, the object is damaged in the store, or a proxy changes it",
         )
 
 
@@ -266,7 +266,7 @@ def _check_same(bucket: str, head: ObjectHead, total: int, response: Response) -
             key=head.key,
             code="PreconditionFailed",
             status=response.status,
-            hint="Read it again from the start.",
+            hint="read it again from the start",
         )
 
 

@@ -12,7 +12,7 @@ _MEANINGS: dict[int, tuple[type[StoreError], str, str]] = {
     errno.EACCES: (
         AccessDenied,
         "permission denied",
-        "Check the owner and mode of the file and its directories.",
+        "check the owner and mode of the file and its directories",
     ),
     errno.EPERM: (AccessDenied, "not permitted", "Check the owner and mode of the file and its directories."),
     errno.EROFS: (AccessDenied, "the file system is read-only", "Choose a directory that can be written."),
@@ -22,22 +22,22 @@ _MEANINGS: dict[int, tuple[type[StoreError], str, str]] = {
     errno.EISDIR: (
         UnsafeName,
         "a directory of this name is in the way",
-        "A directory cannot hold both 'a' and 'a/b'; move one of them, or choose another destination.",
+        "a directory cannot hold both 'a' and 'a/b'; move one of them, or choose another destination",
     ),
     errno.ENOTDIR: (
         UnsafeName,
         "a file stands where a directory is needed",
-        "A directory cannot hold both 'a' and 'a/b'; move one of them, or choose another destination.",
+        "a directory cannot hold both 'a' and 'a/b'; move one of them, or choose another destination",
     ),
     errno.ELOOP: (
         UnsafeName,
         "a symbolic link is in the way",
-        "Nothing is written through symbolic links; name the directory it leads to as the destination.",
+        "nothing is written through symbolic links; name the directory it leads to as the destination",
     ),
     errno.ENAMETOOLONG: (
         UnsafeName,
         "the name is too long for this file system",
-        "Choose a shorter destination.",
+        "choose a shorter destination",
     ),
     errno.EINVAL: (UnsafeName, "this file system refuses the name", "Choose another file system."),
     errno.EILSEQ: (UnsafeName, "this file system refuses the name", "Choose another file system."),
@@ -46,7 +46,7 @@ _MEANINGS: dict[int, tuple[type[StoreError], str, str]] = {
     errno.EIO: (
         StoreError,
         "the disk reported an input/output error",
-        "Check the disk; the kernel's log says more.",
+        "check the disk; the kernel's log says more",
     ),
 }
 # A directory that is not empty cannot be renamed over either; where two names meet, the values are the same.

@@ -40,7 +40,7 @@ async def chunks_of(body: Body) -> AsyncIterator[memoryview]:
         raise SourceChanged(
             f"the source is {'shorter' if left > 0 else 'longer'} than the {body_size(body)} bytes it had",
             operation="put",
-            hint="It changed while it was read; run the command again.",
+            hint="it changed while it was read; run the command again",
         )
 
 
@@ -53,5 +53,5 @@ def check_content(expected: Checksum | None, actual: Checksum | None, *, store: 
             operation="put",
             key=key,
             code="BadDigest",
-            hint="The content was damaged on its way; run the command again.",
+            hint="the content was damaged on its way; run the command again",
         )

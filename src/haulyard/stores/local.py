@@ -115,7 +115,7 @@ class LocalReader:
                 operation="get",
                 bucket=self._tree.root,
                 key=self.head.key,
-                hint="Run the command again when nothing writes to the file.",
+                hint="run the command again when nothing writes to the file",
             )
         return chunk
 

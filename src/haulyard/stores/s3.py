@@ -263,7 +263,7 @@ class S3Store:
             operation="AbortMultipartUpload",
             bucket=self.bucket,
             key=key,
-            hint="Another process is uploading to it; stop that, then abort it again.",
+            hint="another process is uploading to it; stop that, then abort it again",
         )
 
     async def list_parts(self, key: str, upload_id: str) -> AsyncIterator[PartInfo]:
@@ -368,7 +368,7 @@ class S3Store:
                 bucket=self.bucket,
                 key=key,
                 code="EntityTooLarge",
-                hint="Write it in parts.",
+                hint="write it in parts",
             )
 
     async def _pause(self, failures: int) -> None:

@@ -295,7 +295,7 @@ class Tree:
             operation="put",
             bucket=self.root,
             key=key,
-            hint="This file system ignores case; rename one of the two, or choose another file system.",
+            hint="this file system ignores case; rename one of the two, or choose another file system",
         )
 
     def _split(self, key: str) -> tuple[str, str]:
@@ -443,5 +443,5 @@ class Tree:
             store="local",
             bucket=self.root,
             key=key,
-            hint="Copy this object under another name.",
+            hint="copy this object under another name",
         )
