@@ -5,7 +5,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt
-SOURCES := src tests $(wildcard benchmarks)
+SOURCES := src tests benchmarks docs/generate.py
 
 # The first interpreter that is new enough and can make virtual environments.
 USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
