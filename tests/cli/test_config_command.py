@@ -45,5 +45,6 @@ def test_short_secrets_show_nothing() -> None:
 def test_the_columns_are_aligned_and_the_variables_are_what_the_help_says(haul: Box) -> None:
     haul.environ["HAUL_STATE_DIR"] = "/a/very/long/path/that/is/longer/than/any/other/value"
     result = haul("config")
-    assert len({line.rindex(" ") for line in result.out.splitlines() if line.endswith(" default")}) == 1
+    begins = {len(line) - len(line.split(maxsplit=2)[2]) for line in result.out.splitlines()}
+    assert len(begins) == 1
     assert all(setting.variable == f"HAUL_{name.upper()}" for name, setting in SETTINGS.items())

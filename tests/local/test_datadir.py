@@ -88,7 +88,7 @@ def test_damaged_credentials_are_named(directory: DataDir, content: str) -> None
     directory.credentials_file.write_text(content)
     with pytest.raises(ConfigError, match=r"credentials\.json") as raised:
         directory.credentials()
-    assert "Remove" in raised.value.hint
+    assert "remove" in raised.value.hint
 
 
 def test_the_state_comes_back_as_it_was_noted(directory: DataDir) -> None:

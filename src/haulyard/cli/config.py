@@ -43,16 +43,12 @@ class Value:
     variable: str
     help: str
     width: int = 0
-    """Of the column of values."""
+    """Of the column of origins."""
 
     def text(self) -> str:
-        """Return a line: name, value, origin."""
-        return f"{self.name:30} {self.shown:{self.width}} {self.origin}"
-
-    @property
-    def shown(self) -> str:
-        """The value as people see it."""
-        return "-" if self.value in {"", None} else escape(str(self.value))
+        """Return a line: name, origin, value, which may be long and stands last."""
+        value = "-" if self.value in {"", None} else escape(str(self.value))
+        return f"{self.name:30} {self.origin:{self.width}} {value}"
 
     def fields(self) -> dict[str, object]:
         """Return it for programs."""
@@ -81,7 +77,7 @@ def run(options: Options, context: Context) -> int:
     del options
     settings = context.settings
     values = [*_settings(settings), *_credentials(settings)]
-    width = max(len(value.shown) for value in values)
+    width = max(len(value.origin) for value in values)
     context.output.results(replace(value, width=width) for value in values)
     return exits.OK
 
