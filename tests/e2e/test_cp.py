@@ -145,6 +145,7 @@ class TestWhatGoesWhere:
         assert described(haul, kept) == ("text/x", "", {"colour": "blue"}, {"team": "data"})
         assert described(haul, replaced)[1:] == ("de", {}, {"team": "other"})
         # In place, too: that is how properties of an object are changed.
+        haul.ok("cp", first, first, "--storage-class", "STANDARD_IA")
         haul.ok("cp", first, first, "--content-type", "text/y")
         assert described(haul, first)[0] == "text/y"
 

@@ -16,7 +16,7 @@ from haulyard.models import ObjectInfo
 from haulyard.stores import walk as walk_module
 from haulyard.stores.names import part_name
 from haulyard.stores.pages import fold, pages
-from haulyard.stores.walk import Walk
+from haulyard.stores.walk import Walk, modified
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -221,3 +221,9 @@ def test_pages_hold_entries_and_prefixes_together() -> None:
     made = [([info.key for info in objects], prefixes) for objects, prefixes in pages(entries, 2)]
     assert made == [(["a"], ["b/"]), (["c"], ["d/"]), ([], ["e/"])]
     assert list(pages(iter(entries[:0]), 2)) == []
+
+
+@pytest.mark.parametrize(("seconds", "year"), [(10.0**15, 9999), (-(10.0**15), 1), (0.0, 1970)])
+def test_times_that_no_calendar_has_do_not_end_a_listing(seconds: float, year: int) -> None:
+    status = os.stat_result((0, 0, 0, 0, 0, 0, 0, 0, seconds, 0))
+    assert modified(status).year == year

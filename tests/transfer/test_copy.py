@@ -252,6 +252,15 @@ class TestInCopiedParts:
         await in_parts()
         assert await in_parts.is_in_place(LARGE[::-1])
 
+    async def test_a_source_that_was_replaced_since_it_was_listed_is_not_copied(
+        self, in_parts: Copying
+    ) -> None:
+        await in_parts.source.put("k", LARGE)
+        item = await in_parts.listed()
+        await in_parts.source.put("k", b"")
+        await in_parts.fails(SourceChanged, item)
+        assert in_parts.destination.calls["create_multipart"] == 0
+
     async def test_a_source_that_is_replaced_meanwhile_is_not_mixed(self, in_parts: Copying) -> None:
         await in_parts.source.put("k", LARGE)
 
@@ -303,6 +312,26 @@ class TestThrough:
         item = await through.listed()
         await through.source.put("k", CONTENT)
         await through(item)
+        assert await through.is_in_place()
+
+    @pytest.mark.parametrize("size", [0, 50])
+    async def test_an_object_that_shrank_since_it_was_listed_goes_in_one_request(
+        self, through: Copying, size: int
+    ) -> None:
+        await through.source.put("k", CONTENT)
+        item = await through.listed()
+        await through.source.put("k", CONTENT[:size])
+        await through(item)
+        assert through.destination.calls == {"put": 1}
+        assert await through.is_in_place(CONTENT[:size])
+
+    async def test_parts_too_large_to_be_held_are_not_made(self, through: Copying) -> None:
+        await through.source.put("k", CONTENT)
+        copier = Copier(
+            through.source, through.destination, TransferOptions(part_size=1024 * MIB), lambda event: None
+        )
+        assert copier._part_size == 0
+        await copier(Job(await through.listed(), "copy"))
         assert await through.is_in_place()
 
     async def test_a_copy_that_was_killed_goes_on(self, through: Copying) -> None:

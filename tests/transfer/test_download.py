@@ -181,6 +181,15 @@ class TestContinuing:
         assert down.content() == b"n" * size
         assert down.files == ["k"]
 
+    @pytest.mark.parametrize("size", [0, 100])
+    async def test_an_object_that_shrank_since_it_was_listed_is_what_it_is(
+        self, down: Down, store: Stumbling, size: int
+    ) -> None:
+        await store.put("k", b"n" * size)
+        done = await down(size=len(LARGE))
+        assert (down.content(), done.size, done.verified) == (b"n" * size, size, "checksum")
+        assert store.calls["get"] == (1 if size else 0)
+
     async def test_an_object_that_is_gone_leaves_nothing(self, down: Down, store: Stumbling) -> None:
         await store.put("k", LARGE)
         await self.break_off(down)

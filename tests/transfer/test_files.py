@@ -88,8 +88,9 @@ async def test_a_file_with_fewer_bytes_than_its_size_says_is_refused(
     file: SourceFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("haulyard.transfer.files.os.pread", lambda fd, size, at: b"")
-    with pytest.raises(SourceChanged):
+    with pytest.raises(SourceChanged, match="does not have the 786432 bytes") as caught:
         await read(file, ByteRange(0))
+    assert "haul put -" in caught.value.hint
 
 
 async def test_a_disk_that_cannot_be_read_is_an_error_of_the_file(

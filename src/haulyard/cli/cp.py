@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from haulyard.cli import flags, transferring
 from haulyard.cli.ends import Reading, Sources, by_store, open_destination
 from haulyard.cli.properties import customer_encryption, put_options
-from haulyard.cli.transferring import replaces_metadata, verb_of
+from haulyard.cli.transferring import changes_in_place, verb_of
 from haulyard.errors import ConfigError, NotFound
 from haulyard.events import TransferDone
 from haulyard.stores.local import LocalStore
@@ -201,7 +201,7 @@ async def _all_jobs(
         rules = CopyRules(
             options.flatten,
             keep_markers=not isinstance(destination.store, LocalStore),
-            in_place=replaces_metadata(options.put, options.metadata_directive) and not options.move,
+            in_place=changes_in_place(options.put, options.metadata_directive) and not options.move,
         )
         placement = Placement(source.store, source.selection, destination.store, mapping, rules)
         found = _found(source, options, context)

@@ -93,6 +93,11 @@ def replaces_metadata(put: PutOptions, directive: str = "") -> bool:
     return directive == "REPLACE" or (any(given) and directive != "COPY")
 
 
+def changes_in_place(put: PutOptions, directive: str = "") -> bool:
+    """Whether an object copied onto itself becomes another: S3 refuses a copy that changes nothing."""
+    return bool(replaces_metadata(put, directive) or put.storage_class or put.encryption)
+
+
 def verb_of(source: Store, destination: Store) -> str:
     """Return what is done with objects that are copied from one to the other."""
     if isinstance(source, LocalStore):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from haulyard.errors import NotFound
 from haulyard.events import Warned, ignore
@@ -23,14 +23,22 @@ if TYPE_CHECKING:
     from haulyard.events import Emit
 
 
+# A day from the ends, so that they can be told in seconds and back.
+_EARLIEST: Final = datetime(1, 1, 2, tzinfo=UTC)
+_LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
+
+
 def etag_of(status: os.stat_result) -> str:
     """Return an opaque tag that changes when the file is replaced or written to."""
     return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
 
 
 def modified(status: os.stat_result) -> datetime:
-    """Return the modification time, aware, in UTC."""
-    return datetime.fromtimestamp(status.st_mtime, UTC)
+    """Return the modification time, aware, in UTC; of one that no calendar has, the nearest."""
+    try:
+        return datetime.fromtimestamp(status.st_mtime, UTC)
+    except (OverflowError, ValueError):
+        return _LATEST if status.st_mtime > 0 else _EARLIEST
 
 
 class Walk:

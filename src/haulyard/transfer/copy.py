@@ -52,6 +52,8 @@ class Copier:
         self._to = prefix_of(destination)
         self._inside = source.service == destination.service
         self._room = Room(_HELD)
+        # Larger parts, as somebody may want them for uploads, would not be held within that.
+        self._part_size = options.part_size if options.part_size <= _HELD else 0
         # A store that is known to ignore the condition is looked at before (`haulyard.transfer.guard`).
         capabilities = destination.capabilities
         self._put = _only_new(options.put, options, honoured=capabilities.conditional_put)
@@ -97,8 +99,10 @@ class Copier:
     async def _in_copied_parts(self, item: Item, source: CopySource, key: str) -> _Copied:
         """Copy more than one request may: by ranges, with the properties carried over by hand."""
         head = await self._source.head(item.key, self._reading(item))
+        if (head.size, head.etag) != (item.size, item.etag):
+            raise PreconditionFailed(f"{item.key} is not what was listed", operation="copy", key=item.key)
         plan = plan_parts(head.size, 0, self._destination.capabilities, preferred=_COPIED_PART)
-        parts = _CopiedParts(self._from + item.key, replace(source, etag=head.etag), head)
+        parts = _CopiedParts(self._from + item.key, source, head)
         result = await self._upload(parts, head, item, key, plan)
         return _Copied(head.size, head.etag, result, self._compare(head, result))
 
@@ -106,7 +110,8 @@ class Copier:
         """Read here and write there; what is held in memory is at most a few parts."""
         if not self._fits(item.size):
             head = await self._source.head(item.key, self._reading(item))
-            return await self._through_in_parts(item, head, key)
+            if not self._fits(head.size):
+                return await self._through_in_parts(item, head, key)
         async with (
             self._room.held(item.size),
             await self._source.get(item.key, self._reading(item)) as reader,
@@ -120,7 +125,7 @@ class Copier:
         return await self._through_in_parts(item, head, key)
 
     async def _through_in_parts(self, item: Item, head: ObjectHead, key: str) -> _Copied:
-        plan = plan_parts(head.size, self._options.part_size, self._destination.capabilities)
+        plan = plan_parts(head.size, self._part_size, self._destination.capabilities)
         parts = _PassedParts(self._from + item.key, self._source, item, head, self._options, self._room)
         result = await self._upload(parts, head, item, key, plan)
         return _Copied(head.size, head.etag, result, self._compare(head, result))
@@ -161,7 +166,7 @@ class Copier:
         return put
 
     def _fits(self, size: int) -> bool:
-        return fits_one_put(size, self._options.part_size, self._destination.capabilities)
+        return fits_one_put(size, self._part_size, self._destination.capabilities)
 
     def _with_checksum(self, put: PutOptions, data: bytes) -> PutOptions:
         if self._options.algorithm == "none":
@@ -181,7 +186,7 @@ class Copier:
                         f"that of the copy {actual.value}",
                         operation="copy",
                         key=head.key,
-                        hint="Run the command again; the source was not touched.",
+                        hint="run the command again; the source was not touched",
                     )
                 return "checksum"
         return "size only"
@@ -204,7 +209,7 @@ class Copier:
             f"{self._from}{job.item.key} was replaced while it was copied",
             operation="copy",
             key=job.item.key,
-            hint="Run the command again.",
+            hint="run the command again",
         )
 
 

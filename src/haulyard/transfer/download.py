@@ -140,7 +140,7 @@ class Downloader:
             f"{self._from}{item.key} was replaced while it was read",
             operation="download",
             key=item.key,
-            hint="Wait until its writer has finished, then run the command again.",
+            hint="wait until its writer has finished, then run the command again",
         )
 
 
@@ -185,7 +185,8 @@ class _RangedDownload:
 
     async def _fetch_missing(self, head: ObjectHead, control: Control) -> None:
         missing = []
-        for number in range(1, control.plan.count + 1):
+        # An object that was large when it was listed may be empty by now, and have no range.
+        for number in range(1, control.plan.count + 1 if head.size else 1):
             if number in control.digests:
                 self._count(control.size_of(number))
             else:
@@ -256,6 +257,6 @@ def _verify(head: ObjectHead, name: str, control: Control) -> str:
                 f"the store says {checksum.value}",
                 operation="download",
                 key=head.key,
-                hint="Run the command again; if it happens again the object is damaged in the store.",
+                hint="run the command again; if it happens again the object is damaged in the store",
             )
     return "checksum" if expected else "size only"

@@ -39,7 +39,7 @@ def mover(source: Store, destination: Store, options: TransferOptions, emit: Emi
     if isinstance(source, LocalStore) and isinstance(destination, LocalStore):
         raise ConfigError(
             "both ends are local",
-            hint="One of them must be s3://…; for local copies there is cp.",
+            hint="one of them must be s3://…; for local copies there is cp",
         )
     if isinstance(source, LocalStore):
         return Uploader(source, destination, options, emit)

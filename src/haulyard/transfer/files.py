@@ -79,7 +79,7 @@ class SourceFile:
                 store="local",
                 operation="get",
                 key=self.name,
-                hint="Check the disk; the kernel's log says more.",
+                hint="check the disk; the kernel's log says more",
             ) from error
 
     def slice(self, part: ByteRange) -> FileSlice:
@@ -97,14 +97,15 @@ class SourceFile:
         os.close(fd)
 
     def changed(self) -> SourceChanged:
-        """Return the error for a file that is not, or not long enough, what it was."""
-        return SourceChanged(
-            f"{self.name} changed while it was read; nothing was stored under its name",
-            store="local",
-            operation="upload",
-            key=self.name,
-            hint="Wait until its writer has finished, then run the command again.",
-        )
+        """Return the error for a file that is not, or has not the bytes, that it said."""
+        if Fingerprint.of(os.fstat(self._fd)) == self._before:
+            # As those of /proc and /sys, which are made while they are read.
+            message = f"{self.name} does not have the {self.size} bytes that it says it has"
+            hint = f"read it as a pipe: cat {self.name} | haul put - s3://…"
+        else:
+            message = f"{self.name} changed while it was read; nothing was stored under its name"
+            hint = "wait until its writer has finished, then run the command again"
+        return SourceChanged(message, store="local", operation="upload", key=self.name, hint=hint)
 
 
 class FileSlice:

@@ -187,12 +187,12 @@ class MultipartUpload:
                 if upload.key == self._key:
                     self._warn(
                         f"{self._url} has an upload open since {upload.initiated:%Y-%m-%d %H:%M:%S} UTC",
-                        f"If nobody continues it: {self._abortion(upload.upload_id)}",
+                        f"if nobody continues it: {self._abortion(upload.upload_id)}",
                     )
         except HaulError as error:
             self._warn(
                 f"an upload of {self._url} may have been left open, and they cannot be listed: {error}",
-                f"Ask somebody who may list them: haul uploads {self._url}",
+                f"ask somebody who may list them: haul uploads {self._url}",
             )
 
     async def _completed_before(self, intent: Intent) -> PutResult | None:
@@ -244,7 +244,7 @@ class MultipartUpload:
             except HaulError as error:
                 self._warn(
                     f"the upload of {self._url} could not be aborted: {error}",
-                    f"Try again: {self._abortion(upload_id)}",
+                    f"try again: {self._abortion(upload_id)}",
                 )
                 return
         self._record.remove()

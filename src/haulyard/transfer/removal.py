@@ -95,7 +95,7 @@ class _Remover:
                 f"{prefix_of(self._source)}{key}: a version cannot be moved, deleting it would leave others",
                 operation="move",
                 key=key,
-                hint="Copy it with haul cp, then delete it with haul rm --version-id.",
+                hint="copy it with haul cp, then delete it with haul rm --version-id",
             )
         if not self._may_be_one or key != job.destination:
             return
@@ -109,7 +109,7 @@ class _Remover:
                 f"{prefix_of(self._source)}{key} seems to be its own destination: nothing was moved",
                 operation="move",
                 key=key,
-                hint="If they are two objects that are equal, delete one of them with haul rm.",
+                hint="if they are two objects that are equal, delete one of them with haul rm",
             )
 
     async def verify(self, job: Job, done: TransferDone) -> None:
@@ -128,7 +128,7 @@ class _Remover:
             f"the copy {done.destination} {found}",
             operation="move",
             key=job.destination,
-            hint="The source was not deleted; run the command again.",
+            hint="the source was not deleted; run the command again",
         )
 
     async def delete(self, key: str, done: TransferDone) -> None:
@@ -139,7 +139,7 @@ class _Remover:
                 f"{done.source} has no ETag, so that nothing tells whether it is still what was copied",
                 operation="move",
                 key=key,
-                hint="Delete it with haul rm once nobody writes to it.",
+                hint="delete it with haul rm once nobody writes to it",
             )
         try:
             if conditional is not True:
@@ -152,7 +152,7 @@ class _Remover:
                 f"{done.source} was replaced after it was copied; it was not deleted",
                 operation="move",
                 key=key,
-                hint="The copy holds the older content; run the command again to move the newer one.",
+                hint="the copy holds the older content; run the command again to move the newer one",
             ) from error
 
 

@@ -82,15 +82,15 @@ class UploadRecord:
                 pass
         except BlockingIOError:
             raise Conflict(
-                f"{source} is being uploaded to {destination} by another task or process",
+                f"{source} is on its way to the same place already, by another task or process",
                 operation="upload",
                 key=source,
-                hint="Wait for it to end, then run the command again.",
+                hint="wait for it to end, then run the command again",
             ) from None
         except OSError as error:
             raise ConfigError(
                 f"what an interrupted upload needs to go on cannot be kept in {folder}: {error.strerror}",
-                hint="Set HAUL_STATE_DIR to a directory that can be written.",
+                hint="set HAUL_STATE_DIR to a directory that can be written",
             ) from error
         return cls(fd, path)
 
@@ -141,7 +141,7 @@ class UploadRecord:
         return StoreError(
             f"the record of the upload, {self._path}: {reason}",
             operation="upload",
-            hint="Make room there, or set HAUL_STATE_DIR to another directory, and run the command again.",
+            hint="make room there, or set HAUL_STATE_DIR to another directory, and run the command again",
         )
 
     def _load(self) -> None:
