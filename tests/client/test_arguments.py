@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: Settings of the command line and of its other rooms.
-OF_THE_COMMAND_LINE = {"log_level", "log_file", "progress", "json", "job_dir", "local_dir"}
+OF_THE_COMMAND_LINE = {"log_level", "log_file", "progress", "json", "local_dir"}
 
 
 def test_a_client_takes_every_setting_that_concerns_it() -> None:

@@ -39,8 +39,8 @@ def test_delay_is_never_negative_and_never_above_the_cap(
     assert 0.0 <= full_jitter(attempt, base, cap, random=lambda: draw) <= cap
 
 
-def test_a_transient_error_is_first_tried_again_within_fifty_milliseconds() -> None:
-    assert full_jitter(1, TRANSIENT_BASE, MAX_DELAY, random=lambda: 0.999) < 0.05
+def test_a_transient_error_is_first_tried_again_within_a_tenth_of_a_second() -> None:
+    assert full_jitter(1, TRANSIENT_BASE, MAX_DELAY, random=lambda: 0.999) < 0.1
 
 
 def test_attempts_are_counted_from_one() -> None:

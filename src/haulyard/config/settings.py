@@ -197,7 +197,6 @@ class Settings:
     log_file: str = _setting("", TEXT, "file that the log is appended to; standard error keeps the warnings")
     progress: bool | None = _setting(None, FLAG, "show a progress bar; unset: on a terminal")
     json: bool = _setting(False, FLAG, "print one JSON object a line")  # noqa: FBT003
-    job_dir: str = _setting(".haul/jobs", TEXT, "where jobs keep their folders")
     state_dir: str = _setting("", TEXT, "where resumable transfers keep their state")
     local_dir: str = _setting(".haul/local", TEXT, "where the embedded store keeps its data")
 

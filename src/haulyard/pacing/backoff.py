@@ -1,8 +1,8 @@
 """The delay before a retry.
 
-The constants are those of the new standard retry mode of the AWS SDKs, which botocore 1.43 has
-behind `AWS_NEW_RETRIES_2026`: full jitter (a uniform draw between nothing and the exponential
-bound), because clients that failed together must not come back together.
+The method and, unless stated otherwise, the constants are those of the new standard retry mode of the AWS
+SDKs, which botocore 1.43 has behind `AWS_NEW_RETRIES_2026`: full jitter (a uniform draw between nothing and
+the exponential bound), because clients that failed together must not come back together.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TRANSIENT_BASE: Final = 0.05
-"""Seconds; the bound of the first retry after a transient error (5xx, reset, timeout)."""
+TRANSIENT_BASE: Final = 0.1
+"""Seconds; the bound of the first retry after a transient error (5xx, reset, timeout). The SDKs' is 0.05 for
+three attempts; ours are ten, which are to last through a short outage."""
 
 THROTTLING_BASE: Final = 1.0
 """Seconds; the bound of the first retry after throttling (503 SlowDown, 429)."""

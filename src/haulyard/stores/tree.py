@@ -17,9 +17,10 @@ from collections import OrderedDict
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from haulyard.errors import Conflict, NotFound, PreconditionFailed, StoreError, UnsafeName
+from haulyard.errors import Conflict, NotFound, StoreError, UnsafeName
 from haulyard.stores._os_errors import translate
 from haulyard.stores.names import MAX_KEY, flaw_of_name, part_name
+from haulyard.stores.part_file import Directory, PartFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,110 +47,6 @@ def _exists(name: str, parent: int) -> bool:
     return True
 
 
-class _Directory:
-    """An open directory; its descriptor lives as long as somebody refers to it."""
-
-    __slots__ = ("fd", "folds_case", "identity", "verified")
-
-    def __init__(self, fd: int, now: float) -> None:
-        self.fd = fd
-        #: Whether two spellings of a name are one file here; None until a file was made.
-        self.folds_case: bool | None = None
-        #: When the path last led here, in seconds of the monotonic clock.
-        self.verified = now
-        status = os.fstat(fd)
-        self.identity = (status.st_dev, status.st_ino)
-
-    def __del__(self) -> None:
-        # Files under way keep their directory open after the cache dropped it: the last reference closes.
-        os.close(self.fd)
-
-
-class PartFile:
-    """A file that grows under a hidden name, locked, until `commit` gives it its own.
-
-    ``fd`` is open for reading and writing. Exactly one of `commit`, `discard` and `keep` ends it; a crash
-    leaves the hidden file behind, which the next `Tree.create` of the same key takes over.
-    """
-
-    __slots__ = ("_directory", "_name", "_part", "_tree", "fd", "key")
-
-    def __init__(self, tree: Tree, key: str, directory: _Directory, name: str, part: str, fd: int) -> None:
-        self.fd = fd
-        self.key = key
-        self._tree = tree
-        self._directory = directory
-        self._name = name
-        self._part = part
-
-    def commit(self, mtime_ns: int | None = None, *, exclusive: bool = False, durable: bool = False) -> None:
-        """Give the file its own name, atomically replacing what has it, and close it.
-
-        ``mtime_ns`` is its modification time in nanoseconds since the epoch. ``exclusive`` replaces nothing:
-        PreconditionFailed if the name is taken. ``durable`` waits until both survive a power failure.
-        After an error the hidden file is gone.
-        """
-        parent = self._directory.fd
-        try:
-            if mtime_ns is not None:
-                os.utime(self.fd, ns=(mtime_ns, mtime_ns))
-            if durable:
-                os.fsync(self.fd)
-            if exclusive:
-                self._link()
-            else:
-                if self._directory.folds_case:
-                    self._tree.refuse_other_spelling(parent, self._name, self.key)
-                os.rename(self._part, self._name, src_dir_fd=parent, dst_dir_fd=parent)
-            if durable:
-                os.fsync(parent)
-        except OSError as error:
-            self.discard()
-            raise self._tree.translated(error, "put", self.key) from error
-        except StoreError:
-            self.discard()
-            raise
-        self._close()
-
-    def discard(self) -> None:
-        """Remove the hidden file; harmless after the end."""
-        if self.fd >= 0:
-            with suppress(FileNotFoundError):
-                os.unlink(self._part, dir_fd=self._directory.fd)
-            self._close()
-
-    def keep(self) -> None:
-        """Close the hidden file and leave it where it is, to be continued later; harmless after the end."""
-        if self.fd >= 0:
-            self._close()
-
-    def current(self) -> os.stat_result | None:
-        """Describe the file that has the target's name now; None if there is none."""
-        try:
-            return os.stat(self._name, dir_fd=self._directory.fd)
-        except FileNotFoundError:
-            return None
-
-    def _link(self) -> None:
-        parent = self._directory.fd
-        try:
-            os.link(self._part, self._name, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False)
-        except FileExistsError:
-            raise PreconditionFailed(
-                f"{self._tree.root}/{self.key} exists already",
-                store="local",
-                operation="put",
-                bucket=self._tree.root,
-                key=self.key,
-            ) from None
-        os.unlink(self._part, dir_fd=parent)
-
-    def _close(self) -> None:
-        # The lock goes with the descriptor.
-        fd, self.fd = self.fd, -1
-        os.close(fd)
-
-
 class Tree:
     """The files below ``root``, by key.
 
@@ -172,7 +69,7 @@ class Tree:
         self._clock = clock
         self.root: Final = os.path.abspath(os.fspath(root))
         self._follow = follow_symlinks
-        self._held: OrderedDict[str, _Directory] = OrderedDict()
+        self._held: OrderedDict[str, Directory] = OrderedDict()
 
     def create(self, key: str, *, keep: bool = False) -> PartFile:
         """Begin to write the file of ``key``.
@@ -309,7 +206,7 @@ class Tree:
             self._refuse(key, "it is absolute")
         return path, name
 
-    def _begin(self, directory: _Directory, key: str, name: str, part: str, *, keep: bool) -> PartFile:
+    def _begin(self, directory: Directory, key: str, name: str, part: str, *, keep: bool) -> PartFile:
         if keep:
             # A large file: better now than when it takes its name, after the last byte.
             with suppress(FileNotFoundError):
@@ -362,7 +259,7 @@ class Tree:
         os.unlink(part, dir_fd=parent)
         return False
 
-    def _directory(self, path: str, key: str, *, create: bool) -> _Directory:
+    def _directory(self, path: str, key: str, *, create: bool) -> Directory:
         """Return the open directory ``path`` (relative, ``""`` is the root), through no symbolic link."""
         held = self._held.get(path)
         if held is not None:
@@ -375,15 +272,15 @@ class Tree:
             if flaw := flaw_of_name(name):
                 self._refuse(key, flaw)
             parent = self._directory(above, key, create=create)
-            directory = _Directory(self._step(parent.fd, name, key, create=create), self._clock())
+            directory = Directory(self._step(parent.fd, name, key, create=create), self._clock())
         else:
-            directory = _Directory(self._open_root(create=create), self._clock())
+            directory = Directory(self._open_root(create=create), self._clock())
         self._held[path] = directory
         if len(self._held) > _MAX_HELD:
             self._held.popitem(last=False)
         return directory
 
-    def _leads_to(self, path: str, held: _Directory) -> bool:
+    def _leads_to(self, path: str, held: Directory) -> bool:
         """Whether ``path`` is still that directory; asked again once a second, not for every file."""
         now = self._clock()
         if now - held.verified < _TRUSTED:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from haulyard.models import ObjectHead
     from haulyard.stores.base import ObjectReader, Store
     from haulyard.stores.local import LocalStore
-    from haulyard.stores.tree import PartFile
+    from haulyard.stores.part_file import PartFile
     from haulyard.transfer.items import Item, Job
     from haulyard.transfer.options import TransferOptions
 

@@ -64,7 +64,7 @@ class RetryPolicy:
     """
 
     attempts: int = 10
-    base_delay: float = 0.1
+    base_delay: float = backoff.TRANSIENT_BASE
 
 
 @dataclass(slots=True)
