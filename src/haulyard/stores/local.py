@@ -26,7 +26,6 @@ from haulyard.stores.bodies import CHUNK, check_content, chunks_of
 from haulyard.stores.conditions import check_read, check_write, resolve_range
 from haulyard.stores.optional import OptionalOperations, unsupported
 from haulyard.stores.pages import fold, pages
-from haulyard.stores.part_file import PartFile
 from haulyard.stores.tree import Tree
 from haulyard.stores.walk import Walk, etag_of, modified
 
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
         ObjectInfo,
     )
     from haulyard.models.body import Body
+    from haulyard.stores.part_file import PartFile
 
 _KIND: Final = "local"
 _CAPABILITIES: Final = Capabilities(
