@@ -46,6 +46,9 @@ class FakeConnection:
             )
         return self.stores[name]
 
+    async def proved(self, name: str, *, below: str = "", may_write: bool = True) -> MemoryStore:
+        return self.bucket(name)
+
     async def close(self) -> None:
         self.closed += 1
 

@@ -97,26 +97,55 @@ def bare_environment(home: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true", **kept}
 
 
-@pytest.fixture
-def haul(tmp_path: Path, seaweedfs: Server) -> Program:
-    """The program, with the embedded store as its endpoint."""
-    cwd = tmp_path / "cwd"
+def program_at(server: Server, home: Path) -> Program:
+    """Return the program with ``server`` as its endpoint, in an empty directory below ``home``."""
+    cwd = home / "cwd"
     cwd.mkdir()
     return Program(
         cwd,
         {
-            **bare_environment(tmp_path),
-            "AWS_ENDPOINT_URL_S3": seaweedfs.endpoint_url,
-            "AWS_ACCESS_KEY_ID": seaweedfs.access_key,
-            "AWS_SECRET_ACCESS_KEY": seaweedfs.secret_key,
-            "AWS_REGION": seaweedfs.region,
+            **bare_environment(home),
+            "AWS_ENDPOINT_URL_S3": server.endpoint_url,
+            "AWS_ACCESS_KEY_ID": server.access_key,
+            "AWS_SECRET_ACCESS_KEY": server.secret_key,
+            "AWS_REGION": server.region,
         },
     )
 
 
 @pytest.fixture
-def bucket(haul: Program) -> str:
-    """A bucket of this test's own, by its URL without a slash."""
+def haul(tmp_path: Path, seaweedfs: Server) -> Program:
+    """The program, with the embedded store as its endpoint."""
+    return program_at(seaweedfs, tmp_path)
+
+
+def made_bucket(haul: Program) -> str:
+    """Make a bucket and return its URL without a slash."""
     url = f"s3://test-{uuid.uuid4().hex}"
     haul.ok("mb", url)
     return url
+
+
+@pytest.fixture
+def bucket(haul: Program) -> str:
+    """A bucket of this test's own, by its URL without a slash."""
+    return made_bucket(haul)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, seaweedfs: Server) -> tuple[Program, str]:
+    """A program and a bucket for all commands of a file that fail: they leave everything as it is.
+
+    The directory has a file ``f``, a directory ``d`` with two and an ``empty`` one; the bucket has the key
+    ``k`` and two below ``tree/``.
+    """
+    haul = program_at(seaweedfs, tmp_path_factory.mktemp("prepared"))
+    for name in ("f", "d/g", "d/h"):
+        path = haul.cwd / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    (haul.cwd / "empty").mkdir()
+    bucket = made_bucket(haul)
+    haul.ok("cp", "d/", f"{bucket}/tree/")
+    haul.ok("cp", "f", f"{bucket}/k")
+    return haul, bucket

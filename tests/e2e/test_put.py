@@ -59,19 +59,16 @@ def test_no_clobber_keeps_what_is_there(haul: Program, bucket: str) -> None:
         ("put f s3://no-such-bucket-here/k", 4, "NoSuchBucket", "haul mb"),
         ("put f", 2, "required: S3URL", "--help"),
         ("cat {b}/no-key", 4, "NoSuchKey", "haul ls"),
-        ("cat {b}/d", 2, "is a directory or prefix", ""),
+        ("cat {b}/tree", 2, "is a directory or prefix", ""),
         ("cat f", 2, "local path", "s3://"),
         ("cat {b}/k --range 9999999-", 1, "InvalidRange|range", ""),
         ("cat {b}/k --range x", 2, "range", ""),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
-    haul: Program, bucket: str, words: str, code: int, message: str, hint: str
+    prepared: tuple[Program, str], words: str, code: int, message: str, hint: str
 ) -> None:
-    (haul.cwd / "f").write_bytes(b"x")
-    (haul.cwd / "d").mkdir()
-    haul.ok("put", "-", f"{bucket}/k", stdin=b"x")
-    haul.ok("put", "-", f"{bucket}/d/g", stdin=b"x")
+    haul, bucket = prepared
     says(haul(*words.format(b=bucket).split()), code, message, hint)
 
 

@@ -57,8 +57,9 @@ def test_an_absent_key_is_no_failure(haul: Program, bucket: str) -> None:
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
-    haul: Program, bucket: str, words: str, code: int, message: str, hint: str
+    prepared: tuple[Program, str], words: str, code: int, message: str, hint: str
 ) -> None:
+    haul, bucket = prepared
     says(haul(*words.format(b=bucket).split()), code, message, hint)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
@@ -46,6 +47,8 @@ class Searched:
         self.log = haul.cwd / "log"
         (haul.cwd / "key").write_bytes(CUSTOMER_KEY)
         (haul.cwd / "f").write_bytes(b"x" * 100)
+        (haul.cwd / "sub").mkdir()
+        (haul.cwd / "sub/f").write_bytes(b"x")
         (haul.cwd / "large").write_bytes(b"x" * 11_000_000)
         self.program = Program(
             haul.cwd,
@@ -62,9 +65,8 @@ class Searched:
         )
 
     def __call__(self, *words: str) -> Done:
-        done = self._say(*words)
-        for more in (("--json",), ("--log-file", str(self.log)), ("--json", "--log-file", str(self.log))):
-            done = self._say(*words, *more)
+        self._say(*words, "--log-file", str(self.log))
+        done = self._say(*words, "--json")
         for path in self.program.cwd.rglob("*"):
             if path.is_file() and path.name not in {"key", "large"}:
                 self.search(str(path), path.read_bytes().decode(errors="replace"))
@@ -72,6 +74,9 @@ class Searched:
 
     def _say(self, *words: str) -> Done:
         done = self.program(*words, "--log-level", "debug")
+        if "--json" in words:
+            told = done.err if words[0] == "cat" else done.out + done.err
+            assert all(json.loads(line)["event"] for line in told.splitlines())
         self.search("standard error", done.err)
         # What presign prints is meant to be secret, and is all that it prints.
         self.search("standard output", "" if words[0] == "presign" else done.out)

@@ -111,28 +111,30 @@ def test_nothing_is_deleted_where_a_copy_failed(haul: Program, bucket: str) -> N
     ("words", "code", "message", "hint"),
     [
         ("sync empty {b}/tree/ --delete", 4, "--delete would empty {b}/tree/", "haul rm"),
-        ("sync {b}/nothing/ full --delete", 4, "--delete would empty", "haul rm"),
-        ("sync full {b}/tree --exclude * --delete", 4, "--delete would empty", "filters"),
+        ("sync {b}/nothing/ d --delete", 4, "--delete would empty", "haul rm"),
+        ("sync d {b}/tree --exclude * --delete", 4, "--delete would empty", "filters"),
         ("sync no-dir {b}/tree", 4, "no-dir: no such file or directory", ""),
-        ("sync full/f {b}/tree", 2, "full/f is a file, and sync works on directories", "haul cp"),
-        ("sync full s3://no-such-bucket-here/", 4, "NoSuchBucket", "haul mb"),
-        ("sync s3://no-such-bucket-here/ full", 4, "NoSuchBucket", "haul mb"),
-        ("sync full full", 2, "both", ""),
+        ("sync d/g {b}/tree", 2, "d/g is a file, and sync works on directories", "haul cp"),
+        ("sync d s3://no-such-bucket-here/", 4, "NoSuchBucket", "haul mb"),
+        ("sync s3://no-such-bucket-here/ d", 4, "NoSuchBucket", "haul mb"),
+        ("sync d d", 2, "both", ""),
         ("sync {b}/tree {b}/tree/", 2, "is both source and destination", "another"),
-        ("sync full {b}/tree --max-delete 3", 2, "means nothing without --delete", "--delete"),
-        ("sync full {b}/tree full", 2, "one argument too many", "--help"),
-        ("sync full -", 2, "- stands for one stream", "haul put"),
+        ("sync d {b}/tree --max-delete 3", 2, "means nothing without --delete", "--delete"),
+        ("sync d {b}/tree d", 2, "one argument too many", "--help"),
+        ("sync d -", 2, "- stands for one stream", "haul put"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
-    haul: Program, bucket: str, words: str, code: int, message: str, hint: str
+    prepared: tuple[Program, str], words: str, code: int, message: str, hint: str
 ) -> None:
-    write(haul.cwd, {"full/f": b"x"})
-    (haul.cwd / "empty").mkdir()
-    haul.ok("put", "-", f"{bucket}/tree/k", stdin=b"x")
+    haul, bucket = prepared
     says(haul(*words.format(b=bucket).split()), code, message.format(b=bucket), hint)
-    assert keys(haul, bucket) == ["tree/k"]
-    assert read(haul.cwd / "full") == {"f": b"x"}
+
+
+def test_what_was_wrong_has_changed_nothing(prepared: tuple[Program, str]) -> None:
+    haul, bucket = prepared
+    assert keys(haul, bucket) == ["k", "tree/g", "tree/h"]
+    assert read(haul.cwd) == {"f": b"x", "d/g": b"x", "d/h": b"x"}
 
 
 def test_an_empty_source_without_delete_is_a_warning(haul: Program, bucket: str) -> None:

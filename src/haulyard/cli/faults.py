@@ -26,8 +26,7 @@ def report(error: BaseException, output: Output) -> int:
         if output.trace:
             import traceback
 
-            for line in traceback.format_exception(error):
-                output.log(line.rstrip("\n"))
+            output.stack("".join(traceback.format_exception(error)))
         if code == exits.INTERRUPTED:
             output.note("interrupted")
         else:

@@ -107,6 +107,13 @@ class Output:
             for line in statistics.lines():
                 self._say(f"info: {line}")
 
+    def stack(self, text: str) -> None:
+        """Show on standard error how it came to an error."""
+        if self.as_json:
+            self._remark("stack", {"text": text})
+        else:
+            self.writer.remark(text.rstrip("\n"))
+
     def log(self, line: str) -> None:
         """Write one line of the log, rendered already, on standard error."""
         self.writer.remark(line)
