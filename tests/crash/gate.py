@@ -22,7 +22,10 @@ class Gate:
 
     def __init__(self, port: int) -> None:
         self.pieces = 0
+        self.cuts = 0
+        """How many connections were cut by `cut_at_random`."""
         self._target = port
+        self._chance: Callable[[], bool] = lambda: False
         self._at = 0
         self._action: Callable[[], None] = lambda: None
         self._started = threading.Event()
@@ -41,6 +44,11 @@ class Gate:
         self.pieces = 0
         self._at = piece
         self._action = action
+
+    def cut_at_random(self, chance: Callable[[], bool]) -> None:
+        """Ask ``chance`` before each piece whether its connection is to be cut there and then."""
+        self.cuts = 0
+        self._chance = chance
 
     def close(self) -> None:
         """Let nothing pass any more; to be called by the action, or from outside."""
@@ -86,8 +94,8 @@ class Gate:
             try:
                 await asyncio.gather(self._pass(reader, there_writer), self._pass(there_reader, writer))
             finally:
-                writer.close()
-                there_writer.close()
+                writer.transport.abort()
+                there_writer.transport.abort()
 
     async def _pass(self, reader: StreamReader, writer: StreamWriter) -> None:
         while data := await reader.read(_PIECE):
@@ -97,6 +105,11 @@ class Gate:
                 # A closing of the gate takes effect before this very piece.
                 await asyncio.sleep(0)
             await self._open.wait()
+            if self._chance():
+                self.cuts += 1
+                # Not in good order: what was on its way is lost.
+                writer.transport.abort()
+                raise ConnectionAbortedError
             writer.write(data)
             await writer.drain()
         writer.close()

@@ -165,21 +165,21 @@ class Rounds:
     def _uninterrupted(self) -> int:
         """Run it once to its end, and return how much passed."""
         world = self.world
-        self._prepare()
+        self.prepare()
         world.gate.expect(0, lambda: None)
-        done = world.haul(*self.case.words(world))
+        done = world.haul(*self.words)
         assert done.code == 0, done.err
         pieces = world.gate.pieces
-        self._check()
+        self.check()
         return pieces
 
     def round(self) -> None:
         """Kill it at a random moment, run it again, and look at what there is."""
         world = self.world
-        self._prepare()
+        self.prepare()
         moment = self.chance.randrange(1, self.pieces + 1)
         pause = self.chance.random() * _JITTER
-        words = self.case.words(world)
+        words = self.words
         process = world.haul.start(*words)
 
         def kill() -> None:
@@ -192,16 +192,23 @@ class Rounds:
         world.gate.expect(0, lambda: None)
         again = world.haul(*words)
         assert again.code in self.case.codes, again.err
-        self._check(again.err)
+        self.check(again.err)
 
-    def _prepare(self) -> None:
+    @property
+    def words(self) -> list[str]:
+        """The command."""
+        return self.case.words(self.world)
+
+    def prepare(self) -> None:
+        """Lay out what the command works on."""
         self.world.empty()
         if self.chance.random() < _UNPROVED:
             self.world.forget_endpoints()
         clear(self.world, "in", "out")
         self.case.prepare(self.world, self.tree)
 
-    def _check(self, said: str = "") -> None:
+    def check(self, said: str = "") -> None:
+        """Look at what the command did, and whether it left anything behind that it has not ``said``."""
         world = self.world
         self.case.check(world, self.tree)
         assert world.records() == []
