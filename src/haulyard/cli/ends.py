@@ -177,6 +177,10 @@ def open_destination(
     if single and not has_slash and not os.path.isdir(path):
         directory, name = os.path.split(path)
         return Destination(context.directory(directory or "."), Target(name, into=False))
+    if not os.path.isdir(path) and os.path.exists(path.rstrip("/")):
+        raise ConfigError(
+            f"{path} is a file, and a directory is needed", hint="name another destination, or move the file"
+        )
     if several and not has_slash and not os.path.isdir(path):
         raise ConfigError(
             f"{path} is one name, and there may be several objects", hint=f"write {path}/ for a directory"

@@ -294,7 +294,9 @@ class Tree:
     def _open_root(self, *, create: bool) -> int:
         # The root is the user's own word: links in its path are followed.
         if create:
-            os.makedirs(self.root, exist_ok=True)
+            # Where it is a file, opening it as a directory says so.
+            with suppress(FileExistsError):
+                os.makedirs(self.root)
         return os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def _step(self, parent: int, name: str, key: str, *, create: bool) -> int:
