@@ -32,13 +32,19 @@ class Connections:
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
         self._open: dict[Settings, Connection] = {}
+        self._last: tuple[Settings | None, Connection | None] = (None, None)
         self._directories: dict[str, LocalStore] = {}
 
     def get(self, settings: Settings, emit: Emit) -> Connection:
         """Return the connection for ``settings``, opened at the first call."""
+        last, found = self._last
+        if last is settings and found is not None:
+            # The lines of a script mostly share their settings, whose hash is that of thirty values.
+            return found
         found = self._open.get(settings)
         if found is None:
             found = self._open[settings] = self._connect(settings, emit)
+        self._last = (settings, found)
         return found
 
     def directory(self, root: str) -> LocalStore:
@@ -55,6 +61,7 @@ class Connections:
     async def close(self) -> None:
         """Close all of them."""
         self._directories.clear()
+        self._last = (None, None)
         while self._open:
             _, connection = self._open.popitem()
             await connection.close()

@@ -64,7 +64,8 @@ def create_multipart_upload(bucket: str, key: str, options: PutOptions = _PUT) -
     """Begin an upload in parts; what describes the object is given here, conditions at its end.
 
     ``options.checksum_algorithm`` tells S3 which checksum the parts will carry; its kind is FULL_OBJECT
-    where the algorithm has one, unless ``options.checksum_kind`` says otherwise.
+    where the algorithm has one, unless ``options.checksum_kind`` says otherwise. It is not repeatable: of an
+    upload whose answer was lost nobody has the id, and its parts would be billed for ever.
 
     Raises:
         ConfigError: a value that cannot be sent, or that S3 would refuse.
@@ -88,6 +89,7 @@ def create_multipart_upload(bucket: str, key: str, options: PutOptions = _PUT) -
         (("uploads", ""),),
         headers,
         kind="write",
+        repeatable=False,
         classify=_created,
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random as randomness
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from haulyard.errors import (
@@ -59,6 +60,7 @@ _NOT_OFFERED: Final = frozenset(("NotImplemented", "MethodNotAllowed"))
 _DIRECTORY_BUCKET: Final = "--x-s3"
 
 
+@lru_cache(maxsize=1024)
 def default_capabilities(bucket: str, *, on_aws: bool) -> Capabilities:
     """Return what S3's protocol has; what a store that is not AWS's makes of it is yet to be proved (None).
 

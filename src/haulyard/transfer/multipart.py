@@ -105,7 +105,6 @@ class MultipartUpload:
         self._source = source
         self._store = store
         self._key = key
-        self._url = f"{store.name}/{key}"
         self._asked = self._put = put
         self._plan = plan
         self._state_dir = options.state_dir
@@ -160,10 +159,11 @@ class MultipartUpload:
             else:
                 await self._store.abort_multipart(self._key, record.upload_id)
         elif intent is not None:
-            await self._name_orphans()
+            # Killed between its creation and the writing down of its id: nothing proves which it is.
+            await name_others(self._store, self._key, "", self._emit)
         self._put = self._marked(wanted.token)
         record.begin(wanted)
-        record.created(await self._store.create_multipart(self._key, self._put))
+        record.created(await created(self._store, self._key, self._put, self._emit))
         return None
 
     async def _find_parts(self) -> bool:
@@ -179,21 +179,6 @@ class MultipartUpload:
             if number in held and (held[number].etag, held[number].size) == (part.etag, part.size)
         }
         return True
-
-    async def _name_orphans(self) -> None:
-        """Name uploads of the key that a killed run may have created: nothing proves whose they are."""
-        try:
-            async for upload in self._store.list_uploads(self._key):
-                if upload.key == self._key:
-                    self._warn(
-                        f"{self._url} has an upload open since {upload.initiated:%Y-%m-%d %H:%M:%S} UTC",
-                        f"if nobody continues it: {self._abortion(upload.upload_id)}",
-                    )
-        except HaulError as error:
-            self._warn(
-                f"an upload of {self._url} may have been left open, and they cannot be listed: {error}",
-                f"ask somebody who may list them: haul uploads {self._url}",
-            )
 
     async def _completed_before(self, intent: Intent) -> PutResult | None:
         """The upload is gone: completed by a call whose answer was lost, or aborted by somebody."""
@@ -242,20 +227,15 @@ class MultipartUpload:
             try:
                 await self._store.abort_multipart(self._key, upload_id)
             except HaulError as error:
-                self._warn(
-                    f"the upload of {self._url} could not be aborted: {error}",
-                    f"try again: {self._abortion(upload_id)}",
+                url = f"{self._store.name}/{self._key}"
+                self._emit(
+                    Warned(
+                        f"the upload of {url} could not be aborted: {error}",
+                        f"try again: {_abortion(url, upload_id)}",
+                    )
                 )
                 return
         self._record.remove()
-
-    def _warn(self, message: str, hint: str) -> None:
-        self._emit(Warned(message, hint))
-
-    def _abortion(self, upload_id: str) -> str:
-        from shlex import quote  # a millisecond for a rare sentence
-
-        return f"haul uploads abort {quote(self._url)} --upload-id {quote(upload_id)}"
 
     def _intent(self) -> Intent:
         properties = blake2b(repr(self._asked).encode(errors="surrogateescape"), digest_size=16)
@@ -284,6 +264,26 @@ class MultipartUpload:
             kind = "FULL_OBJECT" if supports_full_object(algorithm) else "COMPOSITE"
             put = replace(put, checksum_algorithm=algorithm, checksum_kind=kind)
         return put
+
+
+async def created(store: Store, key: str, put: PutOptions, emit: Emit) -> str:
+    """Create a multipart upload and return its id.
+
+    Where the answer is lost another one is created, and what the first has left behind is named.
+    """
+    for _ in range(_CREATIONS):
+        try:
+            return await store.create_multipart(key, put)
+        except S3NetworkError as error:
+            if not error.sent:
+                raise
+        try:
+            upload_id = await store.create_multipart(key, put)
+        except S3NetworkError:
+            continue
+        await name_others(store, key, upload_id, emit)
+        return upload_id
+    return await store.create_multipart(key, put)
 
 
 def _checksum_of_whole(algorithm: str, parts: Sequence[PartInfo]) -> Checksum | None:

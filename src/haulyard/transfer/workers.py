@@ -15,6 +15,10 @@ async def run_workers(work: Callable[[], Coroutine[object, object, None]], count
 
     The first error cancels the others and is raised as it is, without a group around it.
     """
+    if count == 1:
+        # One needs no task of its own; `haul run` does so for each of its lines.
+        await work()
+        return
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(count):
