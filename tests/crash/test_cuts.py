@@ -19,10 +19,10 @@ _ODDS = 0.004
 def cut_through(world: World, name: str, seed: int, rounds: int, *, small: int, large: int) -> None:
     chance = random.Random(seed)
     case = Rounds(world, CASES[name], seed, make_tree(seed, small=small, large=large))
-    cuts = 0
+    cuts, odds = 0, max(_ODDS, 1 / case.pieces)
     for _ in range(rounds):
         case.prepare()
-        world.gate.cut_at_random(lambda: chance.random() < _ODDS)
+        world.gate.cut_at_random(lambda: chance.random() < odds)
         done = world.haul(*case.words)
         cuts += world.gate.cuts
         world.gate.cut_at_random(lambda: False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from haulyard.checksums import combine, composite, digest_of, supports_full_object
 from haulyard.errors import (
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 #: After these there is nothing to continue: another run would begin anew.
 _HOPELESS = (AccessDenied, Conflict, IntegrityError, NotFound, PreconditionFailed, SourceChanged)
+#: Attempts to create an upload where answers are lost; each has its own retries inside.
+_CREATIONS: Final = 5
 #: After these nobody knows whether the store did what it was asked to.
 _IN_DOUBT = (S3NetworkError, S3ServerError)
 
@@ -269,21 +271,41 @@ class MultipartUpload:
 async def created(store: Store, key: str, put: PutOptions, emit: Emit) -> str:
     """Create a multipart upload and return its id.
 
-    Where the answer is lost another one is created, and what the first has left behind is named.
+    Where the answer is lost another one is created, and what the first may have left behind is named.
     """
-    for _ in range(_CREATIONS):
-        try:
-            return await store.create_multipart(key, put)
-        except S3NetworkError as error:
-            if not error.sent:
-                raise
+    is_in_doubt = False
+    for attempt in range(1, _CREATIONS + 1):
         try:
             upload_id = await store.create_multipart(key, put)
-        except S3NetworkError:
-            continue
-        await name_others(store, key, upload_id, emit)
-        return upload_id
-    return await store.create_multipart(key, put)
+        except S3NetworkError as error:
+            if not error.sent or attempt == _CREATIONS:
+                raise
+            is_in_doubt = True
+        else:
+            if is_in_doubt:
+                await name_others(store, key, upload_id, emit)
+            return upload_id
+    raise AssertionError  # the last round returns or raises
+
+
+async def name_others(store: Store, key: str, ours: str, emit: Emit) -> None:
+    """Name the open uploads of ``key`` other than ``ours``: nothing proves whose they are."""
+    url = f"{store.name}/{key}"
+    try:
+        async for upload in store.list_uploads(key):
+            if upload.key == key and upload.upload_id != ours:
+                since = f"{upload.initiated:%Y-%m-%d %H:%M:%S} UTC"
+                hint = f"if nobody continues it: {_abortion(url, upload.upload_id)}"
+                emit(Warned(f"{url} has an upload open since {since}", hint))
+    except HaulError as error:
+        hint = f"ask somebody who may list them: haul uploads {url}"
+        emit(Warned(f"an upload of {url} may be left open, and they cannot be listed: {error}", hint))
+
+
+def _abortion(url: str, upload_id: str) -> str:
+    from shlex import quote  # a millisecond for a rare sentence
+
+    return f"haul uploads abort {quote(url)} --upload-id {quote(upload_id)}"
 
 
 def _checksum_of_whole(algorithm: str, parts: Sequence[PartInfo]) -> Checksum | None:

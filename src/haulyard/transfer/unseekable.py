@@ -20,6 +20,7 @@ from haulyard.events import BytesMoved
 from haulyard.models import ByteRange, PartOptions
 from haulyard.stores.fate import TOKEN
 from haulyard.transfer.files import SourceFile
+from haulyard.transfer.multipart import created
 from haulyard.transfer.parts import DEFAULT_PART_SIZE, MIB, check_part_size
 from haulyard.transfer.workers import Room, first_error
 
@@ -110,7 +111,7 @@ class UnseekableUpload:
             checksum_algorithm=self._algorithm,
             checksum_kind=kind,
         )
-        upload_id = await self._store.create_multipart(self._key, options)
+        upload_id = await created(self._store, self._key, options, self._emit)
         try:
             await self._send_all(upload_id, first)
             parts = [self._done[number][0] for number in sorted(self._done)]
