@@ -51,7 +51,7 @@ ROWS: Final = {
 }
 
 ELSEWHERE: Final = {
-    "a crash between CreateMultipartUpload and keeping its id": "tests/transfer/test_resume.py",
+    "a crash between CreateMultipartUpload and keeping its id": "tests/transfer/test_multipart.py",
     "DNS failures, and what each failure of a connection proves": "tests/http/test_failures.py",
     "Retry: attempts, budget, pauses, patience": "tests/s3/layers/test_retry.py",
     "stores that throttle for long, in virtual time": "tests/s3/layers/test_throttling.py",
