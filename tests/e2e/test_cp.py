@@ -159,6 +159,25 @@ def _moto(moto: Server) -> dict[str, str]:
     return {"AWS_ENDPOINT_URL_S3": moto.endpoint_url}
 
 
+def test_objects_under_the_customers_own_key_go_everywhere(haul: Program, bucket: str) -> None:
+    tree = {"small": b"x", "large": bytes(range(250)) * 40_000}
+    write(
+        haul.cwd, {"src/small": tree["small"], "src/large": tree["large"], "k1": b"1" * 32, "k2": b"2" * 32}
+    )
+    first, second = ("--sse-c-key-file", "k1"), ("--sse-c-key-file", "k2")
+    between = ("--source-sse-c-key-file", "k1", *second)
+    other = ("--source-endpoint-url", haul.environ["AWS_ENDPOINT_URL_S3"].replace("127.0.0.1", "localhost"))
+    haul.ok("cp", "src/", f"{bucket}/one/", *first)
+    haul.ok("cp", f"{bucket}/one/", f"{bucket}/two/", *between)
+    haul.ok("cp", f"{bucket}/one/", f"{bucket}/three/", *between, *other)
+    assert haul.ok("cp", "-u", "src/", f"{bucket}/one/", *first).out.count("is not newer") == 2
+    for prefix in ("two", "three"):
+        haul.ok("mv", f"{bucket}/{prefix}/", f"{prefix}/", *second)
+        assert read(haul.cwd / prefix) == tree
+    done = haul("cp", f"{bucket}/one/", "denied/", *second)
+    assert (done.code, read(haul.cwd / "denied")) == (3, {})
+
+
 #: Keys and the names of their files: legal, but not what anybody would choose.
 ODD = (
     "new\nline",

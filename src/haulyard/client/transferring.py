@@ -19,6 +19,7 @@ from haulyard.transfer.items import Summary, prefix_of
 from haulyard.transfer.mapping import CopyRules, Mapping, Placement, map_jobs
 from haulyard.transfer.options import TransferOptions
 from haulyard.transfer.removal import then_remove
+from haulyard.transfer.resume import forget_completed
 from haulyard.transfer.sources import find
 
 if TYPE_CHECKING:
@@ -173,6 +174,7 @@ class Transfer:
             action=self._action,
             ends=(prefix_of(source.store), prefix_of(destination.store)),
         )
+        await self._forget_completed(destination.store)
         return self._finish(summary, single=source.is_single)
 
     async def sync(
@@ -192,6 +194,7 @@ class Transfer:
             action=self._action,
             ends=(prefix_of(source), prefix_of(destination)),
         )
+        await self._forget_completed(destination)
         self._skipped += plan.counts.skipped
         count = plan.counts.deletions
         if copied.failed or not count:
@@ -211,6 +214,10 @@ class Transfer:
             TransferError: Something failed.
         """
         return self._finish(_NOTHING, await delete_items(store, pages, self._report))
+
+    async def _forget_completed(self, destination: Store) -> None:
+        if not isinstance(destination, LocalStore):
+            await forget_completed(self._options.state_dir, destination)
 
     def _report(self, event: TransferDone) -> None:
         if event.error is not None and len(self._failures) < _KEPT:
