@@ -46,7 +46,7 @@ class CommandModule(Protocol):
         """Return the validated options."""
         ...
 
-    def run(self, options: Any, context: Context, /) -> int | Coroutine[Any, Any, int]:  # noqa: ANN401
+    def run(self, options: Any, context: Context, /) -> int | Coroutine[Any, Any, int]:  # noqa: ANN401 -- likewise
         """Do the work and return the exit code."""
         ...
 

@@ -26,6 +26,6 @@ def human_size(size: int) -> str:
         return f"{size} B"
     value, power = size / 1024, 0
     # 1023.96 KiB would be shown as 1024.0 KiB.
-    while value >= 1023.95 and power < len(_UNITS) - 1:  # noqa: PLR2004
+    while value >= 1023.95 and power < len(_UNITS) - 1:  # noqa: PLR2004 -- what would round to 1024.0
         value, power = value / 1024, power + 1
     return f"{value:.1f} {_UNITS[power]}"
