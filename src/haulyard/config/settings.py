@@ -120,7 +120,7 @@ class Settings:
     source_endpoint_url: str = _setting("", ENDPOINT, "the source's endpoint, where it is another store")
     source_profile: str = _setting("", TEXT, "the source's profile, where it is another store")
     source_region: str = _setting("", TEXT, "the source's region, where it is another store")
-    no_sign_request: bool = _setting(False, FLAG, "send requests without credentials (public buckets)")  # noqa: FBT003
+    no_sign_request: bool = _setting(False, FLAG, "send requests without credentials (public buckets)")
     ca_bundle: str = _setting(
         "",
         TEXT,
@@ -128,7 +128,7 @@ class Settings:
         names=("AWS_CA_BUNDLE",),
         profile_key="ca_bundle",
     )
-    verify_ssl: bool = _setting(True, FLAG, "verify TLS certificates", flag="--no-verify-ssl")  # noqa: FBT003
+    verify_ssl: bool = _setting(True, FLAG, "verify TLS certificates", flag="--no-verify-ssl")
     request_payer: str = _setting(
         "", choice("requester"), "'requester': agree to pay for requests and traffic"
     )
@@ -155,21 +155,21 @@ class Settings:
         profile_key="addressing_style",
     )
     use_dualstack: bool = _setting(
-        False,  # noqa: FBT003
+        False,
         FLAG,
         "use the dual-stack (IPv6) endpoints of AWS",
         names=("AWS_USE_DUALSTACK_ENDPOINT",),
         profile_key="use_dualstack_endpoint",
     )
     use_fips: bool = _setting(
-        False,  # noqa: FBT003
+        False,
         FLAG,
         "use the FIPS endpoints of AWS",
         names=("AWS_USE_FIPS_ENDPOINT",),
         profile_key="use_fips_endpoint",
     )
     accelerate: bool = _setting(
-        False,  # noqa: FBT003
+        False,
         FLAG,
         "use S3 Transfer Acceleration",
         profile_key="use_accelerate_endpoint",
@@ -196,7 +196,7 @@ class Settings:
     log_level: str = _setting("warning", choice(*LOG_LEVELS), "how much is said on standard error")
     log_file: str = _setting("", TEXT, "file that the log is appended to; standard error keeps the warnings")
     progress: bool | None = _setting(None, FLAG, "show a progress bar; unset: on a terminal")
-    json: bool = _setting(False, FLAG, "print one JSON object a line")  # noqa: FBT003
+    json: bool = _setting(False, FLAG, "print one JSON object a line")
     state_dir: str = _setting("", TEXT, "where resumable transfers keep their state")
     local_dir: str = _setting(".haul/local", TEXT, "where the embedded store keeps its data")
 
