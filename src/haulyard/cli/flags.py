@@ -63,6 +63,7 @@ SOURCE = Group(
 TRANSFER = Group("transfer", ("part_size", "bwlimit", "checksum_algorithm"))
 OUTPUT = Group("output", ("json", "log_level", "log_file"))
 PROGRESS = Group("progress", ("progress",))
+JOBS = Group("the job", ("job_dir",))
 DRY_RUN = Group("", (), (Flag(("-n", "--dry-run"), "say what would be done, and do nothing"),))
 
 FILTERS = Group(
@@ -164,7 +165,7 @@ def takes_value() -> Mapping[str, bool]:
     return known
 
 
-_SETTING_GROUPS = (CONNECTION, SOURCE, TRANSFER, OUTPUT, PROGRESS)
+_SETTING_GROUPS = (CONNECTION, SOURCE, TRANSFER, OUTPUT, PROGRESS, JOBS)
 _OTHER_GROUPS = (
     DRY_RUN,
     FILTERS,

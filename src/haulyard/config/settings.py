@@ -198,6 +198,7 @@ class Settings:
     progress: bool | None = _setting(None, FLAG, "show a progress bar; unset: on a terminal")
     json: bool = _setting(False, FLAG, "print one JSON object a line")
     state_dir: str = _setting("", TEXT, "where resumable transfers keep their state")
+    job_dir: str = _setting(".haul/jobs", TEXT, "where jobs keep their plans and journals")
     local_dir: str = _setting(".haul/local", TEXT, "where the embedded store keeps its data")
 
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)

@@ -1,0 +1,1 @@
+"""Bulk jobs: any number of objects moved and reorganised by rules, planned, applied, undone, reported."""
