@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-from haulyard.models import Encryption
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: The fields of `Changes` that are headers of the object, kept with its metadata; named as in `haulyard.models.PutOptions`.
-HEADERS = ("content_type", "content_disposition", "content_encoding", "content_language", "cache_control")
+    from haulyard.models import Encryption
+
+#: The fields of `Changes` that are headers kept with the object's metadata, named as in `PutOptions`.
+HEADERS: Final = (
+    "content_type",
+    "content_disposition",
+    "content_encoding",
+    "content_language",
+    "cache_control",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the copy of one object gets instead of what the object has; everything empty is kept.
+    """What one object gets instead of what it has; whatever is empty here stays as it is.
 
-    ``metadata`` None keeps what the object has, a mapping takes its place (all of it, as in S3). ``tags``
-    are set beside those that the object has, or instead of them with ``replace_tags``; ``remove_tags`` are
+    ``metadata`` and ``tags`` are set beside those that the object has (`metadata_of` and `tags_of` put the
+    two together), or instead of them with ``replace_metadata`` and ``replace_tags``. ``remove_tags`` are
     keys that go. ``acl`` is a canned ACL. The names are those of `haulyard.models.PutOptions`.
     """
 
     storage_class: str = ""
-    metadata: Mapping[str, str] | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    replace_metadata: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     remove_tags: tuple[str, ...] = ()
     replace_tags: bool = False
@@ -43,10 +50,18 @@ class Changes:
 
     @property
     def touches_metadata(self) -> bool:
-        """Whether metadata or one of the `HEADERS` change, which a copy can only write all together."""
-        return self.metadata is not None or any(getattr(self, name) for name in HEADERS)
+        """Whether metadata or one of the `HEADERS` change: a copy writes all of them anew, or none."""
+        return bool(self.metadata or self.replace_metadata or self.headers())
+
+    def headers(self) -> dict[str, str]:
+        """Return those of the `HEADERS` that change."""
+        return {name: value for name in HEADERS if (value := getattr(self, name))}
 
     def tags_of(self, old: Mapping[str, str]) -> dict[str, str]:
         """Return the tags that an object with the tags ``old`` is to have."""
         kept = {} if self.replace_tags else {k: v for k, v in old.items() if k not in self.remove_tags}
         return {**kept, **self.tags}
+
+    def metadata_of(self, old: Mapping[str, str]) -> dict[str, str]:
+        """Return the metadata that an object with the metadata ``old`` (keys in lower case) is to have."""
+        return {**({} if self.replace_metadata else old), **self.metadata}
