@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import sys
 from hashlib import md5
@@ -78,8 +79,22 @@ async def test_rows_of_gzipped_csv_are_the_current_objects() -> None:
         b'"source","gone","v3","true","true",""\n'
     )
     assert await read(parse(CSV), data, md5(data, usedforsecurity=False).hexdigest()) == [
-        Listed(1, "source", "a b/c")
+        Listed(1, "source", "a b/c", size=1)
     ]
+
+
+async def test_rows_tell_what_the_schema_has_of_the_objects() -> None:
+    schema = {"fileSchema": "Bucket, Key, Size, LastModifiedDate, ETag, StorageClass"}
+    data = gzip.compress(
+        b'"source","a","5","2026-01-02T03:04:05.000Z","d41d8","GLACIER"\n"source","b","","","",""\n'
+    )
+    assert await read(parse(CSV | schema), data) == [
+        Listed(1, "source", "a", "", 5, 1767323045.0, "d41d8", "GLACIER"),
+        Listed(2, "source", "b"),
+    ]
+    for row in (b'"source","a","x","","",""', b'"source","a","1","soon","",""'):
+        with pytest.raises(ConfigError, match=r"a\.csv\.gz, line 1: "):
+            await read(parse(CSV | schema), gzip.compress(row))
 
 
 async def test_a_data_file_that_is_not_the_one_meant_is_refused() -> None:
@@ -123,8 +138,21 @@ async def test_rows_of_parquet_are_the_current_objects(monkeypatch: pytest.Monke
         {"bucket": "source", "key": "c", "is_latest": None, "is_delete_marker": None, "size": 1},
     ]
     assert await read(parse(PARQUET), json.dumps(records).encode()) == [
-        Listed(1, "source", "a+b"),
-        Listed(4, "source", "c"),
+        Listed(1, "source", "a+b", size=1),
+        Listed(4, "source", "c", size=1),
     ]
     simple = [{"bucket": "source", "key": "x"}]
     assert await read(parse(PARQUET), json.dumps(simple).encode()) == [Listed(1, "source", "x")]
+
+
+async def test_parquet_tells_what_its_schema_has_of_the_objects() -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    times = pyarrow.array([1767323045000], pyarrow.timestamp("ms"))
+    columns = {"bucket": ["source"], "key": ["a"], "size": [5], "last_modified_date": times}
+    columns |= {"e_tag": ["d41d8"], "storage_class": ["GLACIER"]}
+    file = io.BytesIO()
+    parquet.write_table(pyarrow.table(columns), file)
+    assert await read(parse(PARQUET), file.getvalue()) == [
+        Listed(1, "source", "a", "", 5, 1767323045.0, "d41d8", "GLACIER")
+    ]

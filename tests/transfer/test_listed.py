@@ -99,7 +99,7 @@ def test_of_an_inventory_of_versions_only_the_current_objects_count() -> None:
         b'"b","old","v2","false","false","1"',
         b'"b","gone","v1","true","true",""',
     ]
-    assert CsvLines("i", COLUMNS)(lines) == [Listed(1, "b", "now")]
+    assert CsvLines("i", COLUMNS)(lines) == [Listed(1, "b", "now", size=1)]
 
 
 def test_rows_of_an_inventory_have_all_its_columns_and_no_heading() -> None:

@@ -219,3 +219,21 @@ async def test_a_long_manifest_is_never_in_memory(tmp_path: Path) -> None:
     assert count == 60_000
     # A page of some 12,000 lines, as bytes, as text, as rows and as items; all of them would be 45 MiB.
     assert peak < 12 * 1024**2
+
+
+async def test_what_an_inventory_tells_of_objects_is_told_on_request(tmp_path: Path) -> None:
+    data = gzip.compress(b'"bucket","in/a","5","2026-01-02T03:04:05.000Z","d41d8","GLACIER"\n')
+    (tmp_path / "a.csv.gz").write_bytes(data)
+    manifest = {
+        "sourceBucket": "bucket",
+        "destinationBucket": "arn:aws:s3:::inventories",
+        "fileFormat": "CSV",
+        "fileSchema": "Bucket, Key, Size, LastModifiedDate, ETag, StorageClass",
+        "files": [{"key": "inv/data/a.csv.gz", "size": len(data)}],
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    path = str(tmp_path / "manifest.json")
+    assert await listed(path, "in/") == [Found(Item("in/a"), "a")]
+    pages = find_listed(SOURCE, select_manifest("in/"), path, with_properties=True)
+    found = [each async for page in pages for each in page]
+    assert found == [Found(Item("in/a", 5, 1767323045.0, "d41d8", "", "GLACIER"), "a")]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC
 from hashlib import md5
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 #: Rows of a Parquet file that are in memory at a time.
 _ROWS: Final = 10_000
-_PARQUET_COLUMNS: Final = ("bucket", "key", "is_latest", "is_delete_marker")
+_PARQUET_COLUMNS: Final = (
+    *("bucket", "key", "is_latest", "is_delete_marker"),
+    *("size", "last_modified_date", "e_tag", "storage_class"),
+)
 
 
 class DataFile(NamedTuple):
@@ -122,10 +126,22 @@ async def _parquet_rows(chunks: AsyncIterator[Buffer]) -> AsyncGenerator[list[Li
 
 def _current(records: Sequence[dict[str, Any]], first: int) -> list[Listed]:
     return [
-        Listed(number, record["bucket"], record["key"])
+        Listed(number, record["bucket"], record["key"], "", *_properties(record))
         for number, record in enumerate(records, first)
         if not record.get("is_delete_marker") and record.get("is_latest") is not False
     ]
+
+
+def _properties(record: dict[str, Any]) -> tuple[int, float, str, str]:
+    size, modified = record.get("size"), record.get("last_modified_date")
+    if modified is not None and modified.tzinfo is None:
+        modified = modified.replace(tzinfo=UTC)
+    return (
+        -1 if size is None else int(size),
+        0.0 if modified is None else modified.timestamp(),
+        record.get("e_tag") or "",
+        record.get("storage_class") or "",
+    )
 
 
 def _parquet() -> Any:  # noqa: ANN401 -- a module that need not be installed, and has no types

@@ -5,6 +5,7 @@ A line that cannot be understood stops the command: skipping it would leave an o
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from haulyard.errors import ConfigError
@@ -14,15 +15,25 @@ if TYPE_CHECKING:
 
 #: The columns of a manifest of S3 Batch Operations ("Specifying a manifest", S3 user guide).
 BATCH_COLUMNS: Final = ("bucket", "key", "versionid")
+#: What an inventory may say of an object ("Amazon S3 Inventory list", S3 user guide).
+PROPERTIES: Final = ("size", "lastmodifieddate", "etag", "storageclass")
 
 
 class Listed(NamedTuple):
-    """One line: ``bucket`` and ``version_id`` are ``""`` where it names none, ``line`` counts from 1."""
+    """One line: ``bucket`` and ``version_id`` are ``""`` where it names none, ``line`` counts from 1.
+
+    ``size`` in bytes, ``modified`` in POSIX seconds, ``etag`` and ``storage_class`` are what an inventory says
+    of the object; -1, 0.0 and ``""`` where it does not.
+    """
 
     line: int
     bucket: str
     key: str
     version_id: str = ""
+    size: int = -1
+    modified: float = 0.0
+    etag: str = ""
+    storage_class: str = ""
 
 
 class KeyLines:
@@ -128,8 +139,20 @@ class CsvLines:
             key = self._decoded(number, key)
         if not key:
             raise malformed(self._name, number, "the key is empty")
-        version = row[2] if self._is_batch and len(row) > 2 else ""  # noqa: PLR2004 -- its column
-        return Listed(number, row[self._at["bucket"]], key, version)
+        bucket = row[self._at["bucket"]]
+        if self._is_batch:
+            return Listed(number, bucket, key, row[2] if len(row) > 2 else "")  # noqa: PLR2004 -- its column
+        try:
+            return Listed(number, bucket, key, "", *self._properties(row))
+        except ValueError as error:
+            raise malformed(self._name, number, str(error)) from None
+
+    def _properties(self, row: Sequence[str]) -> tuple[int, float, str, str]:
+        size, modified, etag, storage_class = (
+            row[self._at[column]] if column in self._at else "" for column in PROPERTIES
+        )
+        when = datetime.fromisoformat(modified).timestamp() if modified else 0.0
+        return int(size) if size else -1, when, etag.strip('"'), storage_class
 
     def _decoded(self, number: int, key: str) -> str:
         from urllib.parse import unquote_plus

@@ -48,8 +48,12 @@ async def find_listed(
     filters: Filter = ACCEPT_ALL,
     *,
     open_bucket: OpenBucket | None = None,
+    with_properties: bool = False,
 ) -> AsyncGenerator[list[Found]]:
-    """Yield pages of the objects that a manifest names, in its order; sizes and times it does not tell.
+    """Yield pages of the objects that a manifest names, in its order, without sizes and times.
+
+    With ``with_properties`` items have the size, time, ETag and storage class that an inventory tells: those
+    of the day it was made, where without them the objects of this moment are meant.
 
     ``selection`` (`haulyard.transfer.selection.select_manifest`) is the tree that the keys have to lie in and
     are relative to. Of an inventory, which is of a whole bucket, only what lies there is taken. ``manifest``
@@ -63,7 +67,7 @@ async def find_listed(
     """
     buckets = _Buckets(store, open_bucket)
     name = "standard input" if manifest == STDIN else manifest
-    scope = _Scope(store, selection, filters, name)
+    scope = _Scope(store, selection, filters, name, with_properties=with_properties)
     async with (
         aclosing(buckets.chunks(manifest)) as chunks,
         aclosing(line_pages(inflated(chunks, name), name)) as pages,
@@ -136,13 +140,16 @@ class _Buckets:
 class _Scope:
     """Makes items of entries, and refuses those that are not in the source."""
 
-    def __init__(self, store: Store, selection: Selection, filters: Filter, name: str) -> None:
+    def __init__(
+        self, store: Store, selection: Selection, filters: Filter, name: str, *, with_properties: bool
+    ) -> None:
         # An access point is another name of its bucket, which cannot be known here.
         self._bucket = "" if store.bucket.startswith("arn:") else store.bucket
         self._base = selection.base
         self._accepts = filters.accepts
         self._name = name
         self._where = prefix_of(store) + selection.base
+        self._with_properties = with_properties
 
     def all(self, entries: list[Listed]) -> list[Found]:
         """Take every entry.
@@ -179,9 +186,15 @@ class _Scope:
 
     def _found(self, entries: list[Listed]) -> list[Found]:
         cut = len(self._base)
+        if not self._with_properties:
+            return [
+                Found(Item(entry.key, version_id=entry.version_id), relative)
+                for entry in entries
+                if self._accepts(relative := entry.key[cut:])
+            ]
         return [
-            Found(Item(key, version_id=version_id), relative)
-            for _, _, key, version_id in entries
+            Found(Item(key, size, modified, etag, version_id, storage_class), relative)
+            for _, _, key, version_id, size, modified, etag, storage_class in entries
             if self._accepts(relative := key[cut:])
         ]
 
