@@ -11,11 +11,37 @@ import re
 
 from haulyard.errors import ConfigError
 
-_NETWORK = frozenset(
-    "9p afs ceph cifs coda davfs fuse.ceph fuse.gcsfuse fuse.geesefs fuse.glusterfs fuse.goofys fuse.juicefs"
-    " fuse.mount-s3 fuse.rclone fuse.s3fs fuse.seaweedfs fuse.sshfs fuse.weed glusterfs gfs2 lustre ncpfs nfs nfs4 ocfs2"
-    " orangefs smb3 smbfs".split()
-)
+_NETWORK = {
+    "9p",
+    "afs",
+    "ceph",
+    "cifs",
+    "coda",
+    "davfs",
+    "fuse.ceph",
+    "fuse.gcsfuse",
+    "fuse.geesefs",
+    "fuse.glusterfs",
+    "fuse.goofys",
+    "fuse.juicefs",
+    "fuse.mount-s3",
+    "fuse.mountpoint-s3",
+    "fuse.rclone",
+    "fuse.s3fs",
+    "fuse.seaweedfs",
+    "fuse.sshfs",
+    "fuse.weed",
+    "gfs2",
+    "glusterfs",
+    "lustre",
+    "ncpfs",
+    "nfs",
+    "nfs4",
+    "ocfs2",
+    "orangefs",
+    "smb3",
+    "smbfs",
+}
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 

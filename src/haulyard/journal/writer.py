@@ -1,0 +1,199 @@
+"""The one thread that writes a shard's log, in group commits.
+
+It takes all entries that wait and writes them as one row: one INSERT, one transaction, one fsync. While it is
+at that, more gather; nothing polls. It is one statement a commit because the sqlite3 module gives up the GIL
+with each, and gets it back up to 5 ms later where the event loop is busy.
+
+Those who wait are told with one call into their loop a commit. An entry that nobody waits for (`note`) goes
+with the next one that somebody waits for, or after 50 ms, or when 500 have come together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import threading
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Final
+
+from haulyard.errors import JobError
+from haulyard.journal import meta
+from haulyard.journal.damage import unwritable
+from haulyard.journal.log import CLOSED, Link
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: Seconds that a noted entry may wait for company, and how many of them do not wait.
+_LINGER: Final = 0.05
+_CROWD: Final = 500
+#: Entries that may wait; who notes more waits, with the event loop, until the writer has taken them.
+BOUND: Final = 10_000
+
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+class _Group:
+    """What goes into one commit: entries, names for ``meta`` after them, and who waits for it."""
+
+    __slots__ = ("entries", "futures", "values")
+
+    def __init__(self) -> None:
+        self.entries: list[Sequence[Any]] = []
+        self.values: dict[str, str] = {}
+        self.futures: list[asyncio.Future[None]] = []
+
+
+class Writer:
+    """Writes to the log of one shard, from ``link`` on; ``connection`` is its own from now on."""
+
+    def __init__(self, connection: sqlite3.Connection, path: str, link: Link) -> None:
+        self.link = link
+        self.commits = 0
+        self._connection = connection
+        self._path = path
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
+        self._group = _Group()
+        # What was told to the thread since it took a group: nothing, that it may come, that somebody waits.
+        self._noted = self._hurried = False
+        self._calls: SimpleQueue[bool] = SimpleQueue()
+        self._closing = False
+        self._failure: JobError | None = None
+        self._thread = threading.Thread(target=self._run, name=f"journal {path}", daemon=True)
+        self._thread.start()
+
+    @property
+    def failure(self) -> JobError | None:
+        """Why nothing more can be written, None while it can."""
+        return self._failure
+
+    async def record(self, entries: Sequence[Sequence[Any]], values: Mapping[str, str] | None = None) -> None:
+        """Write entries and return once they are on the disk, with all that came before them.
+
+        Who is cancelled meanwhile does not know whether they were written; they may yet be.
+
+        Raises:
+            JobError: They cannot be written, or something before them could not.
+        """
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        with self._lock:
+            self._check()
+            group = self._group
+            group.entries.extend(entries)
+            group.futures.append(future)
+            if values:
+                group.values.update(values)
+            if not self._hurried:
+                self._hurried = True
+                self._calls.put(True)
+        await future
+
+    def note(self, entry: Sequence[Any]) -> None:
+        """Have an entry written soon. Where `BOUND` wait already, this waits until they are being written.
+
+        Raises:
+            JobError: Something before it could not be written.
+        """
+        with self._lock:
+            self._check()
+            entries = self._group.entries
+            if len(entries) >= BOUND:
+                self._room.wait_for(lambda: self._failure or len(self._group.entries) < BOUND)
+                self._check()
+                entries = self._group.entries
+            entries.append(entry)
+            if not self._noted:
+                self._noted = True
+                self._calls.put(False)
+            if len(entries) == _CROWD and not self._hurried:
+                self._hurried = True
+                self._calls.put(True)
+
+    def close(self) -> None:
+        """Write what waits, and end; returns when the connection is closed. Twice is harmless.
+
+        It blocks for a commit or two and the checkpoint.
+        """
+        with self._lock:
+            if not self._closing:
+                self._closing = True
+                self._calls.put(True)
+        self._thread.join()
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise JobError(self._failure.message, hint=self._failure.hint)
+        if self._closing:
+            raise JobError(f"the journal {self._path} is closed", hint="nothing can be recorded any more")
+
+    def _run(self) -> None:
+        try:
+            while not self._closing:
+                self._wait()
+                self._commit()
+            self._commit()
+            self._say_closed()
+        finally:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+
+    def _wait(self) -> None:
+        """Return when a group is to be written."""
+        if not self._calls.get():
+            with suppress(Empty):
+                # Somebody noted something; who records ends this early.
+                self._calls.get(timeout=_LINGER)
+
+    def _commit(self) -> None:
+        with self._lock:
+            group, self._group = self._group, _Group()
+            self._noted = self._hurried = False
+            self._room.notify_all()
+        if self._failure is None:
+            try:
+                self._write(group)
+            except (sqlite3.Error, ValueError, TypeError) as error:
+                self._fail(error)
+        if group.futures and self._loop is not None:
+            # The loop is gone where its owner was torn down without closing the shard.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(_wake, group.futures, self._failure)
+
+    def _write(self, group: _Group) -> None:
+        if group.entries:
+            body = _encode(group.entries)
+            link = self.link.next(body)
+            self._connection.execute("INSERT INTO log VALUES (?, ?, ?)", (link.seq, body, link.crc))
+            self.link = link
+            self.commits += 1
+        if group.values:
+            meta.write(self._connection, group.values)
+
+    def _fail(self, error: Exception) -> None:
+        with self._lock:
+            self._failure = unwritable(self._path, error)
+            self._room.notify_all()
+
+    def _say_closed(self) -> None:
+        if self._failure is None and self.commits:
+            try:
+                meta.write(self._connection, {CLOSED: str(self.link)})
+            except sqlite3.Error as error:
+                self._fail(error)
+
+
+def _wake(futures: list[asyncio.Future[None]], failure: JobError | None) -> None:
+    for future in futures:
+        if future.done():
+            continue
+        if failure is None:
+            future.set_result(None)
+        else:
+            future.set_exception(JobError(failure.message, hint=failure.hint))
