@@ -22,8 +22,8 @@ PROPERTIES: Final = ("size", "lastmodifieddate", "etag", "storageclass")
 class Listed(NamedTuple):
     """One line: ``bucket`` and ``version_id`` are ``""`` where it names none, ``line`` counts from 1.
 
-    ``size`` in bytes, ``modified`` in POSIX seconds, ``etag`` and ``storage_class`` are what an inventory says
-    of the object; -1, 0.0 and ``""`` where it does not.
+    ``size`` in bytes, ``modified`` in POSIX seconds, ``etag`` and ``storage_class`` are what an inventory
+    tells of it; -1, 0.0 and ``""`` where it does not.
     """
 
     line: int
