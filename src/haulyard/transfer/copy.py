@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Part size for parts that are copied inside the store: no byte of them passes through here.
 _COPIED_PART: Final = 512 * MIB
 #: Bytes held in memory by everything that passes through, all objects of a run together.
-_HELD: Final = 64 * MIB
+HELD: Final = 64 * MIB
 _MD5_LENGTH: Final = 32
 
 
@@ -41,9 +41,19 @@ class _Copied(NamedTuple):
 
 
 class Copier:
-    """Moves objects between stores; call it with one job at a time or with many at once."""
+    """Moves objects between stores; call it with one job at a time or with many at once.
 
-    def __init__(self, source: Store, destination: Store, options: TransferOptions, emit: Emit) -> None:
+    ``room`` is shared by copiers of one run, whose options differ from object to object.
+    """
+
+    def __init__(
+        self,
+        source: Store,
+        destination: Store,
+        options: TransferOptions,
+        emit: Emit,
+        room: Room | None = None,
+    ) -> None:
         self._source = source
         self._destination = destination
         self._options = options
@@ -51,9 +61,9 @@ class Copier:
         self._from = prefix_of(source)
         self._to = prefix_of(destination)
         self._inside = source.service == destination.service
-        self._room = Room(_HELD)
+        self._room = room or Room(HELD)
         # Larger parts, as somebody may want them for uploads, would not be held within that.
-        self._part_size = options.part_size if options.part_size <= _HELD else 0
+        self._part_size = options.part_size if options.part_size <= HELD else 0
         # A store that is known to ignore the condition is looked at before (`haulyard.transfer.guard`).
         capabilities = destination.capabilities
         self._put = _only_new(options.put, options, honoured=capabilities.conditional_put)

@@ -23,13 +23,18 @@ if TYPE_CHECKING:
     from haulyard.stores.base import Store
     from haulyard.transfer.items import Job
     from haulyard.transfer.options import TransferOptions
+    from haulyard.transfer.workers import Room
 
     #: Moves one object, or raises.
     Move = Callable[[Job], Awaitable[TransferDone]]
 
 
-def mover(source: Store, destination: Store, options: TransferOptions, emit: Emit) -> Move:
+def mover(
+    source: Store, destination: Store, options: TransferOptions, emit: Emit, room: Room | None = None
+) -> Move:
     """Return what moves one object from ``source`` to ``destination``.
+
+    ``room`` is for who makes several of them (`haulyard.transfer.copy.Copier`).
 
     Raises:
         ConfigError: Both are directories.
@@ -45,7 +50,7 @@ def mover(source: Store, destination: Store, options: TransferOptions, emit: Emi
         return Uploader(source, destination, options, emit)
     if isinstance(destination, LocalStore):
         return Downloader(source, destination, options, emit)
-    return Copier(source, destination, options, emit)
+    return Copier(source, destination, options, emit, room)
 
 
 async def run(

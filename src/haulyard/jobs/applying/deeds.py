@@ -1,0 +1,134 @@
+"""What is done with one object where nothing is copied: tags, archives, placeholders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from haulyard.errors import ConfigError, IntegrityError, NotFound, PreconditionFailed, SourceChanged
+from haulyard.jobs.applying.copying import LeftAlone
+from haulyard.models import GetOptions, ListOptions, PutOptions, RestoreOptions
+from haulyard.transfer.items import prefix_of
+
+if TYPE_CHECKING:
+    from haulyard.jobs.applying.wanted import Wishes
+    from haulyard.jobs.model import Operation
+    from haulyard.stores.base import Store
+
+#: Classes whose objects have to be restored; in Intelligent-Tiering only HEAD shows which ones.
+_ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+_TIERING = "INTELLIGENT_TIERING"
+
+
+async def check_unchanged(store: Store, operation: Operation) -> None:
+    """Raise SourceChanged unless the object is what was planned."""
+    options = GetOptions(if_match=operation.etag, version_id=operation.version)
+    try:
+        await store.head(operation.key, options)
+    except PreconditionFailed as error:
+        raise SourceChanged(
+            f"{prefix_of(store)}{operation.key} was replaced since the plan was made; it is kept as it is",
+            operation="apply",
+            key=operation.key,
+            hint="haul plan --new lists again what is to be done",
+        ) from error
+
+
+async def tags_before_and_after(store: Store, operation: Operation, wishes: Wishes) -> dict[str, Any]:
+    """Return the tags that an object has and those that it is to get, as the journal keeps them.
+
+    Raises:
+        LeftAlone: They are the same.
+        SourceChanged: The object is not what was planned.
+    """
+    await check_unchanged(store, operation)
+    old = dict(await store.get_tags(operation.key, operation.version))
+    new = wishes.changes(operation).tags_of(old)
+    if new == old:
+        raise LeftAlone("has these tags already")
+    return {"old_tags": old, "new_tags": new}
+
+
+async def restore(store: Store, operation: Operation, days: int | None, tier: str) -> None:
+    """Ask for an archived object.
+
+    Raises:
+        LeftAlone: It is not archived, or was asked for already.
+    """
+    storage_class, archived = operation.storage_class, operation.storage_class in _ARCHIVED
+    if storage_class in {"", _TIERING}:
+        head = await store.head(operation.key, GetOptions(version_id=operation.version))
+        storage_class = head.storage_class
+        archived = storage_class in _ARCHIVED or bool(head.archive_status)
+    if not archived:
+        raise LeftAlone(f"{storage_class} is not archived")
+    # What Intelligent-Tiering brings back stays, and a number of days is refused.
+    wanted = RestoreOptions(None if storage_class == _TIERING else days or 1, tier, operation.version)
+    if not await store.restore(operation.key, wanted):
+        raise LeftAlone("restored, or under way, already")
+
+
+async def place_folder(store: Store, key: str) -> dict[str, Any]:
+    """Write a placeholder, unless there is one, and see that a listing shows it.
+
+    Raises:
+        IntegrityError: The listing does not.
+    """
+    details: dict[str, Any] = {"size": 0}
+    if await _is_there(store, key):
+        details["made"] = False
+    else:
+        honoured = store.capabilities.conditional_put
+        result = await store.put(key, b"", PutOptions(if_none_match="" if honoured is False else "*"))
+        details |= {"etag": result.etag, "version": result.version_id}
+    async for page in store.list(key, ListOptions(page_size=1)):
+        if any(info.key == key for info in page.objects):
+            return details
+    raise IntegrityError(
+        f"{prefix_of(store)}{key} was written, and a listing does not show it",
+        operation="apply",
+        key=key,
+        hint="apply the job again; if it stays so, ask whoever runs the store",
+    )
+
+
+async def _is_there(store: Store, key: str) -> bool:
+    try:
+        await store.head(key)
+    except NotFound:
+        return False
+    return True
+
+
+class Markers:
+    """Finds the delete marker of an object that was deleted by a run that could not write that down.
+
+    Asks nothing more once it is seen that the bucket keeps no versions.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._may_be = store.capabilities.versions
+
+    async def of(self, key: str) -> str:
+        """Return the version id of the latest delete marker, ``""`` where there is none."""
+        if not self._may_be:
+            return ""
+        async for page in self._store.list_versions(key, ListOptions(page_size=10)):
+            for version in page.versions:
+                if version.key == key and version.is_marker and version.is_latest:
+                    return version.version_id
+            if page.versions and page.versions[0].key == key:
+                continue
+            break
+        self._may_be = False
+        return ""
+
+
+def check_days(days: int | None) -> None:
+    """Refuse a number of days that no store takes.
+
+    Raises:
+        ConfigError: It is less than one.
+    """
+    if days is not None and days < 1:
+        raise ConfigError("--days is at least 1", hint="write --days 7")

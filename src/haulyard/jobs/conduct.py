@@ -1,0 +1,305 @@
+"""Jobs from their beginning to their end: planned, applied, undone; each under the lock of its folder."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from haulyard.errors import JobError
+from haulyard.events import TransferDone
+from haulyard.jobs.applying import preflight
+from haulyard.jobs.applying.options import Tally
+from haulyard.jobs.applying.running import ShardsRun, is_ordered
+from haulyard.jobs.applying.trouble import Trouble
+from haulyard.jobs.applying.workshop import Workshop
+from haulyard.jobs.ends import open_ends
+from haulyard.jobs.model import Stage
+from haulyard.jobs.planning.planner import make_plan
+from haulyard.jobs.rules import Rules
+from haulyard.jobs.specification import Specification
+from haulyard.jobs.undoing.past import survey
+from haulyard.jobs.undoing.slices import Counterpart, UndoSlice
+from haulyard.journal.executors.processes import Crew
+from haulyard.journal.folder import JobFolder
+from haulyard.journal.shard import Shard
+from haulyard.stores.local import LocalStore
+from haulyard.url import S3Url, parse
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+
+    from haulyard.config import Settings
+    from haulyard.events import Emit
+    from haulyard.jobs.applying.options import ApplyOptions
+    from haulyard.jobs.ends import Ends
+    from haulyard.jobs.planning.summary import PlanSummary
+    from haulyard.jobs.undoing.past import Survey
+    from haulyard.stores.access import Probe
+    from haulyard.stores.assemble import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a job works with.
+
+    ``connection`` is the destination's, ``source_connection`` the source's (maybe the same). ``report`` is
+    told of each outcome, ``expect`` of objects and bytes found; once ``stopped`` says True nothing more is
+    begun. ``stopping`` is set at that moment, where there is an event loop to wait in.
+    """
+
+    connection: Connection
+    source_connection: Connection
+    emit: Emit
+    report: Callable[[TransferDone], None]
+    stopped: Callable[[], bool] = lambda: False
+    expect: Callable[[int, int], None] = lambda _objects, _bytes: None
+    stopping: asyncio.Event | None = None
+
+
+def rules_of(specification: Specification) -> Rules | None:
+    """Return the rules of a job, None where it has none."""
+    if not specification.rules:
+        return None
+    return Rules.parse(specification.rules, specification.rules_name or "rules.toml")
+
+
+def settings_for(specification: Specification, settings: Settings) -> Settings:
+    """Return ``settings`` with the stores that the job was planned for."""
+    return replace(settings, **specification.ends, accelerate=specification.accelerate)
+
+
+async def plan(folder: JobFolder, surroundings: Surroundings, *, prices: str = "") -> PlanSummary:
+    """Plan a job whose folder exists, or finish planning it.
+
+    Raises:
+        JobError: Somebody else works on it.
+    """
+    specification = Specification.from_json(folder.specification)
+    with folder.lock("haul plan"):
+        ends = await _open(specification, surroundings, may_write=False)
+        return await make_plan(
+            folder,
+            specification,
+            rules_of(specification),
+            ends,
+            emit=surroundings.emit,
+            stopped=surroundings.stopped,
+            expect=surroundings.expect,
+            concurrency=surroundings.connection.settings.concurrency,
+            prices=prices,
+        )
+
+
+async def apply(
+    folder: JobFolder,
+    options: ApplyOptions,
+    surroundings: Surroundings,
+    *,
+    processes: int = 1,
+    rate: float = 0.0,
+) -> Tally:
+    """Carry a plan out, or go on with it.
+
+    Raises:
+        JobError: It is not planned to its end, has conflicts that nobody decided, or somebody works on it.
+        S3PermissionError: Something that it needs is denied.
+        TransferError: More objects failed than may.
+    """
+    specification = Specification.from_json(folder.specification)
+    with folder.lock("haul apply"):
+        state = folder.read("state") or {}
+        stage = preflight.check_stage(folder.name, state)
+        decision = preflight.decided(folder, state, options.on_conflict)
+        ends = await _open(specification, surroundings, may_write=True)
+        if stage is Stage.PLANNED:
+            await _check_rights(specification, ends, surroundings)
+        begun = float(state.get("begun") or time.time())
+        state = {**state, "stage": Stage.APPLYING.value, "on_conflict": decision, "begun": begun}
+        folder.write("state", state)
+        options = replace(options, on_conflict=decision)
+        shop = Workshop(specification, rules_of(specification), ends, options, surroundings.emit, begun=begun)
+        run = ShardsRun(shop, surroundings.report, surroundings.stopped, owner="haul apply")
+        tally = Tally()
+        if processes > 1:
+            tally = await _by_crew(folder, specification, options, surroundings, processes, rate, begun)
+        if not tally.interrupted:
+            await run.run(folder.shard_paths())
+            await run.run_again()
+        tally = _whole(tally, run.tally, by_crew=processes > 1)
+        if not tally.interrupted:
+            folder.write("state", {**state, "stage": Stage.APPLIED.value, "ended": time.time()})
+        return tally
+
+
+def _whole(crew: Tally, own: Tally, *, by_crew: bool) -> Tally:
+    """Add up; what a crew left failed was tried again here, and counts here."""
+    if not by_crew:
+        return own
+    return own._replace(
+        done=crew.done + own.done,
+        skipped=crew.skipped + own.skipped,
+        bytes=crew.bytes + own.bytes,
+        seconds=crew.seconds + own.seconds,
+        interrupted=crew.interrupted or own.interrupted,
+        failed=crew.failed if crew.interrupted else own.failed,
+    )
+
+
+async def _by_crew(
+    folder: JobFolder,
+    specification: Specification,
+    options: ApplyOptions,
+    surroundings: Surroundings,
+    processes: int,
+    rate: float,
+    begun: float,
+) -> Tally:
+    from haulyard.jobs.applying.worker import Order
+
+    settings = surroundings.connection.settings
+    share = replace(
+        settings,
+        concurrency=max(1, settings.concurrency // processes),
+        bwlimit=settings.bwlimit // processes if settings.bwlimit else settings.bwlimit,
+    )
+    orders = [
+        Order(
+            os.path.dirname(folder.path),
+            folder.name,
+            settings_for(specification, share),
+            replace(options, concurrency=share.concurrency),
+            rate / processes,
+            begun,
+            number,
+        )
+        for number in range(processes)
+    ]
+    total = Tally()
+
+    def hear(message: object) -> None:
+        nonlocal total
+        if isinstance(message, Tally):
+            total += message
+        elif isinstance(message, TransferDone):
+            surroundings.report(message)
+        else:
+            surroundings.emit(message)  # type: ignore[arg-type]  # a worker sends nothing else
+
+    crew = Crew("haulyard.jobs.applying.worker:work", list(orders), hear)
+    started = time.monotonic()
+    await crew.run(surroundings.stopping)
+    return total._replace(
+        seconds=time.monotonic() - started, interrupted=total.interrupted or surroundings.stopped()
+    )
+
+
+async def _open(specification: Specification, surroundings: Surroundings, *, may_write: bool) -> Ends:
+    return await open_ends(
+        specification, surroundings.connection, surroundings.source_connection, may_write=may_write
+    )
+
+
+async def _check_rights(specification: Specification, ends: Ends, surroundings: Surroundings) -> None:
+    async def check(side: str) -> list[Probe]:
+        is_source = side == "source"
+        end = parse(specification.source if is_source else specification.destination or specification.source)
+        if not isinstance(end, S3Url):
+            return []
+        connection = surroundings.source_connection if is_source else surroundings.connection
+        return await connection.check_access(end.bucket, below=end.key[: end.key.rfind("/") + 1])
+
+    await preflight.check_rights(
+        specification.verb,
+        check,
+        source_in_s3=not isinstance(ends.source, LocalStore),
+        destination_in_s3=not isinstance(ends.destination, LocalStore),
+    )
+
+
+async def undo(folder: JobFolder, options: ApplyOptions, surroundings: Surroundings) -> Tally:
+    """Take back what a job did, or go on with that; what cannot be undone, or changed since, is kept.
+
+    Raises:
+        JobError: It has done nothing yet, or somebody works on it.
+    """
+    specification = Specification.from_json(folder.specification)
+    with folder.lock("haul undo"):
+        state = _undoable(folder)
+        ends = await _open(specification, surroundings, may_write=True)
+        since = float(state.get("undo_begun") or time.time())
+        state = {**state, "stage": Stage.UNDOING.value, "undo_begun": since}
+        folder.write("state", state)
+        counterpart = Counterpart(specification, ends, options, surroundings.emit, since=since)
+        trouble = Trouble(options.max_errors)
+        total = Tally()
+        # The other way round: what came last is taken back first.
+        for path in reversed(folder.shard_paths()):
+            if surroundings.stopped():
+                return total._replace(interrupted=True)
+            async with Shard.open(path, owner="haul undo") as shard:
+                total += await UndoSlice(
+                    shard,
+                    counterpart,
+                    trouble,
+                    surroundings.report,
+                    surroundings.stopped,
+                    backwards=is_ordered(path),
+                ).run()
+        if not total.interrupted and not total.failed:
+            folder.write("state", {**state, "stage": Stage.UNDONE.value, "ended": time.time()})
+        return total
+
+
+def survey_undo(folder: JobFolder) -> Survey:
+    """Return what undoing a job would come to, from its journal alone; nothing is asked or changed.
+
+    Raises:
+        JobError: It has done nothing yet, or its journal is damaged.
+    """
+    _undoable(folder)
+    specification = Specification.from_json(folder.specification)
+    return survey(specification, _readers(folder))
+
+
+def _readers(folder: JobFolder) -> Iterator[Shard]:
+    for path in folder.shard_paths():
+        with Shard.open(path, owner="", read_only=True) as shard:
+            yield shard
+
+
+def _undoable(folder: JobFolder) -> dict[str, Any]:
+    state = folder.read("state") or {}
+    if state.get("stage") not in {
+        each.value for each in (Stage.APPLYING, Stage.APPLIED, Stage.UNDOING, Stage.UNDONE)
+    }:
+        raise JobError(f"job {folder.name} has not been applied: there is nothing to undo", hint="")
+    return state
+
+
+def create(
+    directory: str, specification: Specification, name: str = "", *, new: bool = False
+) -> tuple[JobFolder, bool]:
+    """Return the folder of a job, and whether it was there before.
+
+    ``name`` defaults to one that follows from what is asked; ``new`` removes what is there.
+
+    Raises:
+        JobError: There is another job of that name, or somebody works on the one to be removed.
+    """
+    name = name or specification.name()
+    directory = os.path.abspath(directory)
+    if JobFolder.exists(directory, name):
+        folder = JobFolder.open(directory, name)
+        if not new:
+            if Specification.from_json(folder.specification).name() != specification.name():
+                raise JobError(
+                    f"job {name} is another one: "
+                    f"{folder.specification['verb']} {folder.specification['source']}",
+                    hint="give this one another --job, or replace that one with --new",
+                )
+            return folder, True
+        folder.remove()
+    return JobFolder.create(directory, name, specification.to_json()), False

@@ -1,0 +1,1 @@
+"""Who carries shards out: this process, or several on this machine (`processes`)."""
