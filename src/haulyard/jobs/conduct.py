@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from haulyard.stores.assemble import Connection
 
 
+_APPLIED = frozenset({Stage.APPLYING, Stage.APPLIED, Stage.UNDOING, Stage.UNDONE})
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a job works with.

@@ -16,7 +16,7 @@ same content: then it is the copy, whoever made it (after a crash mostly ourselv
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from haulyard.errors import (
     Conflict as ConflictError,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from haulyard.events import Emit
     from haulyard.jobs.applying.options import ApplyOptions
-    from haulyard.jobs.applying.wanted import Wanted, Wishes
+    from haulyard.jobs.applying.wanted import Wanted
     from haulyard.jobs.ends import Ends
     from haulyard.models import ObjectHead
 
@@ -50,6 +50,14 @@ if TYPE_CHECKING:
 _SUFFIXES: Final = 1000
 #: Seconds by which the store's clock may be behind ours when it is asked whether a copy is of this job.
 _SKEW: Final = 300.0
+
+
+class Wishing(Protocol):
+    """Knows what each copy is to get."""
+
+    async def of(self, operation: Operation, head: ObjectHead) -> Wanted:
+        """Return what the copy of the object that ``head`` describes is to get."""
+        ...
 
 
 class LeftAlone(Exception):
@@ -102,7 +110,7 @@ class Copying:
     """
 
     def __init__(
-        self, ends: Ends, wishes: Wishes, options: ApplyOptions, emit: Emit, *, begun: float
+        self, ends: Ends, wishes: Wishing, options: ApplyOptions, emit: Emit, *, begun: float
     ) -> None:
         self._ends = ends
         self._source, self._destination = ends.source, ends.destination

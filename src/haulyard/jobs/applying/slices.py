@@ -223,12 +223,10 @@ class Slice:
             details["marker"] = outcome.marker_version_id
         elif outcome.is_marker:
             details["marker"] = outcome.version_id
-        elif (
-            not removal.version
-            and self._standing.has_begun
-            and (marker := await self._markers.of(removal.key))
-        ):
-            details["marker"] = marker
+        elif self._standing.has_begun and not removal.version:
+            # An earlier run may have deleted it, and could not say so.
+            marker = await self._markers.of(removal.key)
+            details = {"marker": marker} if marker else {}
         self._finish(operation, details, None)
 
     def _finish(self, operation: Operation, details: dict[str, Any], started: float | None) -> None:

@@ -134,14 +134,15 @@ class UndoSlice:
     async def _undo(self, operation: Operation, removing: Removing) -> None:
         details = self._past.details[operation.id]
         try:
-            if reason := hopeless(self._with.verb, operation, details, self._past.phases[operation.id]):
-                raise Kept(reason)
-            if operation.action == Action.FOLDER:
+            reason = hopeless(self._with.verb, operation, details, self._past.phases[operation.id])
+            if reason:
+                self._keep(operation, reason)
+            elif operation.action == Action.FOLDER:
                 await self._remove_copy(operation, details, removing)
             else:
                 await self._VERBS[self._with.verb](self, operation, details, removing)
-        except Kept as reason:
-            self._keep(operation, str(reason))
+        except Kept as kept:
+            self._keep(operation, str(kept))
         except (Conflict, SourceChanged) as error:
             self._keep(operation, str(error))
         except HaulError as error:
