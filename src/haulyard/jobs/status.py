@@ -1,0 +1,373 @@
+"""How a bulk job stands, live or at rest: what `haul status` says.
+
+Quick for huge jobs: a shard that is finished carries what it came to, one that was not begun is asked for its
+sums (8 ms for 100,000 rows), and only the journals of the others are read. Nothing is locked and nothing is
+written, so that it works while another process works on the job.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections import Counter
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from haulyard.errors import JobError
+from haulyard.jobs.model import PLAN_TABLE, Action, Phase, Stage
+from haulyard.jobs.specification import Specification
+from haulyard.journal.folder import JobFolder, list_jobs
+from haulyard.journal.opening import connect_reader
+from haulyard.journal.reporting import wording
+from haulyard.journal.reporting.content import Step
+from haulyard.journal.shard import Shard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from haulyard.journal.folder import Holder
+
+_ACTING: Final = f"FROM {PLAN_TABLE} WHERE action IN ({Action.ACT:d}, {Action.FOLDER:d})"
+_SUMS: Final = f"SELECT count(*), coalesce(sum(max(size, 0)), 0) {_ACTING}"
+_SIZES: Final = f"SELECT id, max(size, 0) {_ACTING}"
+
+#: Failures told by name.
+SAMPLES: Final = 5
+#: The rate is that of so many seconds before now.
+RECENT: Final = 60.0
+UNKNOWN: Final = "unknown"
+
+_OVER: Final = frozenset({Phase.DONE.value, Phase.SKIPPED.value, Phase.UNDONE.value, Phase.KEPT.value})
+_UNDO: Final = frozenset({Phase.UNDONE.value, Phase.KEPT.value})
+_STAGES: Final = {
+    Stage.PLANNING: "the plan is not finished",
+    Stage.LISTED: "the plan is not finished",
+    Stage.PLANNED: "planned, not begun",
+    Stage.APPLYING: "begun, not finished",
+    Stage.APPLIED: "finished",
+    Stage.UNDOING: "undoing it is not finished",
+    Stage.UNDONE: "undone",
+    UNKNOWN: "damaged",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """How one job stands; a message (``kind``, `text`, `fields`).
+
+    ``stage`` is one of `Stage`, or ``unknown``. ``holder`` is who works on it at this moment. ``phases``
+    counts what is acted on by its last phase, ``""`` what has none yet; ``sizes`` are their bytes where
+    those are known. ``failures`` are the first keys
+    with their reasons, ``rate`` the operations a second over the last minute, 0.0 at rest. ``damaged`` has a
+    sentence for everything that cannot be read; the counts are then without it.
+    """
+
+    kind: ClassVar[str] = "status"
+
+    name: str
+    verb: str = ""
+    source: str = ""
+    destination: str = ""
+    created: float = 0.0
+    stage: str = UNKNOWN
+    holder: Holder | None = None
+    phases: Mapping[str, int] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    failures: tuple[tuple[str, str], ...] = ()
+    rate: float = 0.0
+    damaged: tuple[str, ...] = ()
+
+    @property
+    def objects(self) -> int:
+        """How many objects the job acts on."""
+        return sum(self.phases.values())
+
+    @property
+    def size(self) -> int:
+        """Their bytes."""
+        return sum(self.sizes.values())
+
+    @property
+    def left(self) -> int:
+        """How many have not come to their end; those that failed are counted apart."""
+        return sum(count for phase, count in self.phases.items() if phase not in _OVER) - self.failed
+
+    @property
+    def failed(self) -> int:
+        """How many failed, for now."""
+        return self.phases.get(Phase.FAILED, 0)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a process works on it at this moment."""
+        return self.holder is not None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the rest takes at the rate of the last minute, None where nothing tells."""
+        left = self.left
+        if self.stage == Stage.UNDOING:
+            left = self.objects - sum(self.phases.get(phase, 0) for phase in _UNDO)
+        return left / self.rate if self.is_running and self.rate > 0 and left else None
+
+    @property
+    def steps(self) -> list[Step]:
+        """What to do next."""
+        return next_steps(self.name, self.stage, self.phases, is_running=self.is_running)
+
+    def lines(self) -> list[str]:
+        """Return everything, for people."""
+        ends = f" {self.source}" + (f" to {self.destination}" if self.destination else "")
+        lines = [f"{self.name}: {self.verb}{wording.visible(ends)}".rstrip(": ")]
+        lines.append(f"  {self._state()}")
+        if self.objects:
+            lines.append(f"  {self._counts()}")
+        lines += [f"  damaged: {wording.visible(each)}" for each in self.damaged]
+        if self.failures:
+            lines.append(f"  failed, {len(self.failures)} of {wording.number(self.failed)}:")
+            lines += [
+                f"    {wording.visible(key)}: {wording.visible(reason)}" for key, reason in self.failures
+            ]
+        lines += [f"  {step.why} {step.command}" for step in self.steps]
+        return lines
+
+    def row(self) -> tuple[str, str, str, str, str, str]:
+        """Return the cells of its line in a table of jobs: name, verb, state, objects, done, failed."""
+        state = "running" if self.is_running else self.stage
+        over = sum(self.phases.get(phase, 0) for phase in _OVER)
+        return (
+            self.name,
+            self.verb,
+            f"{state}, damaged" if self.damaged and state != UNKNOWN else state,
+            wording.number(self.objects),
+            wording.number(over),
+            wording.number(self.failed),
+        )
+
+    def text(self) -> str:
+        """Return the lines as one text."""
+        return "\n".join(self.lines())
+
+    def fields(self) -> dict[str, object]:
+        """Return everything, for programs."""
+        holder = self.holder
+        return {
+            "job": self.name,
+            "verb": self.verb,
+            "source": self.source,
+            "destination": self.destination,
+            "created": self.created,
+            "stage": self.stage,
+            "running": self.is_running,
+            "holder": holder._asdict() if holder else None,
+            "objects": self.objects,
+            "bytes": self.size,
+            "phases": {
+                phase or "left": {"objects": count, "bytes": self.sizes.get(phase, 0)}
+                for phase, count in self.phases.items()
+            },
+            "left": self.left,
+            "failed": self.failed,
+            "failures": [{"key": key, "message": reason} for key, reason in self.failures],
+            "objects_a_second": round(self.rate, 3),
+            "seconds_left": None if self.seconds_left is None else round(self.seconds_left, 1),
+            "damaged": list(self.damaged),
+            "next": [step.command for step in self.steps],
+        }
+
+    def _state(self) -> str:
+        said = _STAGES[self.stage]
+        if self.holder is None:
+            return said
+        running = f"running: {self.holder}" if self.holder.pid else "running"
+        if not self.rate:
+            return running
+        left = self.seconds_left
+        rest = f", about {wording.duration(left)} left" if left is not None else ""
+        return f"{running}; {wording.number(self.rate)} objects a second{rest}"
+
+    def _counts(self) -> str:
+        words = {
+            Phase.DONE: "done",
+            Phase.COPIED: "copied, their sources not yet deleted" if self.verb == "move" else "half done",
+            Phase.FAILED: "failed",
+            Phase.SKIPPED: "skipped",
+            Phase.RETURNED: "copied back, their copies not yet deleted",
+            Phase.UNDONE: "undone",
+            Phase.KEPT: "kept by undo",
+            "": "left",
+        }
+        parts = [
+            f"{wording.number(self.phases[each])} {word}"
+            for each, word in words.items()
+            if self.phases.get(each)
+        ]
+        done = self.sizes.get(Phase.DONE, 0)
+        sizes = f"{wording.size(done)} of {wording.size(self.size)} done"
+        return f"{wording.things(self.objects, 'object')}: {', '.join(parts)}; {sizes}"
+
+
+def next_steps(name: str, stage: str, phases: Mapping[str, int], *, is_running: bool) -> list[Step]:
+    """Return what a person may want to do with a job now."""
+    if is_running:
+        return [Step("see how it goes:", f"haul status {name}")]
+    again = [Step("try again what failed:", f"haul apply {name}")] if phases.get(Phase.FAILED) else []
+    report = Step("see what happened:", f"haul report {name}")
+    undo = Step("take it back:", f"haul undo {name}")
+    steps: dict[str, list[Step]] = {
+        Stage.PLANNED: [
+            Step("look at the plan:", f"haul plan show {name}"),
+            Step("do it:", f"haul apply {name}"),
+        ],
+        Stage.APPLYING: [Step("go on:", f"haul apply {name}"), report, undo],
+        Stage.APPLIED: [*again, report, undo],
+        Stage.UNDOING: [Step("go on undoing:", f"haul undo {name}"), report],
+        Stage.UNDONE: [report],
+        UNKNOWN: [],
+    }
+    unplanned = [Step("finish the plan: run the same command again,", f"haul plan … --job {name}")]
+    return steps.get(stage, unplanned)
+
+
+def status_of(folder: JobFolder, *, clock: Callable[[], float] = time.time) -> JobStatus:
+    """Return how a job stands; what is damaged is said in the status, not raised."""
+    reading = _Reading(clock())
+    holder = folder.holder()
+    stage = reading.stage(folder)
+    try:
+        specification = Specification.from_json(folder.specification)
+    except (JobError, KeyError, TypeError, ValueError) as error:
+        return JobStatus(folder.name, holder=holder, stage=stage, damaged=(str(error), *reading.damaged))
+    for path in folder.shard_paths():
+        try:
+            reading.take(path)
+        except JobError as error:
+            reading.damaged.append(str(error))
+    return JobStatus(
+        folder.name,
+        specification.verb.value,
+        specification.source,
+        specification.destination,
+        specification.created,
+        stage,
+        holder,
+        dict(reading.phases),
+        dict(reading.sizes),
+        tuple(reading.failures),
+        reading.recent / RECENT if holder is not None else 0.0,
+        tuple(reading.damaged),
+    )
+
+
+def statuses(directory: str, *, clock: Callable[[], float] = time.time) -> Iterator[JobStatus]:
+    """Yield how each job in a directory stands, by name; a damaged one is among them and says so."""
+    for name in list_jobs(directory):
+        try:
+            folder = JobFolder.open(directory, name)
+        except JobError as error:
+            yield JobStatus(name, damaged=(str(error),))
+        else:
+            yield status_of(folder, clock=clock)
+
+
+def table(statuses: Sequence[JobStatus]) -> list[str]:
+    """Return a table of jobs, for people."""
+    heads = ("job", "verb", "state", "objects", "done", "failed")
+    rows = [heads, *(each.row() for each in statuses)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(heads))]
+    return [
+        "  ".join(
+            cell.rjust(width) if at >= 3 else cell.ljust(width)  # noqa: PLR2004 -- the numbers follow
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+class _Reading:
+    """Adds up what shards say."""
+
+    def __init__(self, now: float) -> None:
+        self._since = now - RECENT
+        self.phases: Counter[str] = Counter()
+        self.sizes: Counter[str] = Counter()
+        self.failures: list[tuple[str, str]] = []
+        self.damaged: list[str] = []
+        self.recent = 0
+
+    def stage(self, folder: JobFolder) -> str:
+        """Return the stage that is written down, ``unknown`` where that is damaged."""
+        try:
+            return Stage((folder.read("state") or {}).get("stage", Stage.PLANNING)).value
+        except (JobError, ValueError) as error:
+            self.damaged.append(str(error))
+            return UNKNOWN
+
+    def take(self, path: str) -> None:
+        """Add a shard. Raises JobError where it is damaged; it is then not counted."""
+        with Shard.open(path, owner="status", read_only=True) as shard:
+            tally = shard.tally()
+            if tally is None:
+                self._add_open(path, shard)
+                return
+            # It says nothing of the last minute, unless it was written in it.
+            if self._is_recent(path):
+                self.recent += _Journal(shard, self._since).recent
+            self.phases.update(tally.get("phases", {}))
+            self.sizes[Phase.DONE.value] += tally.get("bytes", 0)
+
+    def _add_open(self, path: str, shard: Shard) -> None:
+        """Add a shard with work left to do."""
+        journal = _Journal(shard, self._since)
+        if not journal.phases:
+            count, size = _query(path, _SUMS)[0]
+            self._add("", count, size)
+            return
+        for item, size in _query(path, _SIZES):
+            self._add(journal.phases.get(item, ""), 1, size)
+        self.recent += journal.recent
+        for item in sorted(journal.failed)[: SAMPLES - len(self.failures)]:
+            _, _, _, key, *_, destination, _, _, _ = shard.row(item)
+            self.failures.append((key or destination, journal.failed[item]))
+
+    def _add(self, phase: str, count: int, size: int) -> None:
+        if count:
+            self.phases[phase] += count
+            self.sizes[phase] += size
+
+    def _is_recent(self, path: str) -> bool:
+        times = [0.0]
+        for name in (path, f"{path}-wal"):
+            with suppress(OSError):
+                times.append(os.stat(name).st_mtime)
+        return max(times) >= self._since
+
+
+class _Journal:
+    """What the journal of a shard says of each item, and how many came to their end since a moment."""
+
+    def __init__(self, shard: Shard, since: float) -> None:
+        self.phases: dict[int, str] = {}
+        self.failed: dict[int, str] = {}
+        self.recent = 0
+        for item, phase, at, details in shard.entries():
+            if not item:
+                continue
+            self.phases[item] = phase
+            if phase == Phase.FAILED:
+                self.failed[item] = str(details.get("message") or details.get("error") or "")
+            elif self.failed:
+                self.failed.pop(item, None)
+            if at >= since and phase in _OVER:
+                self.recent += 1
+
+
+def _query(path: str, sql: str) -> list[tuple[int, int]]:
+    """Ask a shard's plan for sums; it is only shown, so the seals are not checked."""
+    try:
+        with closing(connect_reader(path)) as connection:
+            return connection.execute(sql).fetchall()
+    except sqlite3.Error as error:
+        raise JobError(f"{path} is damaged: {error}") from error

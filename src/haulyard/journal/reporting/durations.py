@@ -1,0 +1,71 @@
+"""How long things took: a histogram with logarithmic classes, in bounded memory. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+# Classes are 2 % apart: a percentile is right to 1 %. Between the least and the most there are 1,396 of them.
+_STEP: Final = math.log(1.02)
+_LEAST: Final = 1e-6
+_MOST: Final = 1e6
+#: What a percentile may be off by, as a fraction of itself.
+ERROR: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """How many durations lay from ``low`` (seconds) to below ``high``."""
+
+    low: float
+    high: float
+    count: int
+
+
+class Durations:
+    """Counts durations in seconds, from a microsecond to eleven days; what is beyond counts at the edge.
+
+    The memory is at most that of 1,396 integers, and a percentile is within 1 % of the exact one (`ERROR`).
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total = 0.0
+        self.longest = 0.0
+        self._classes: dict[int, int] = {}
+
+    def add(self, seconds: float) -> None:
+        """Count one duration."""
+        self.count += 1
+        self.total += seconds
+        self.longest = max(self.longest, seconds)
+        each = round(math.log(min(max(seconds, _LEAST), _MOST)) / _STEP)
+        self._classes[each] = self._classes.get(each, 0) + 1
+
+    @property
+    def mean(self) -> float:
+        """The arithmetic mean in seconds, exact; 0.0 where there are none."""
+        return self.total / self.count if self.count else 0.0
+
+    def percentile(self, percent: float) -> float:
+        """Return the seconds that ``percent`` of the durations did not exceed; 0.0 where there are none."""
+        wanted, seen = self.count * percent / 100, 0
+        for each, count in sorted(self._classes.items()):
+            seen += count
+            if seen >= wanted:
+                return min(math.exp(each * _STEP), self.longest)
+        return 0.0
+
+    def buckets(self, most: int = 40) -> list[Bucket]:
+        """Return the distribution in up to ``most`` classes of equal logarithmic width, also empty ones."""
+        if not self._classes:
+            return []
+        first, last = min(self._classes), max(self._classes)
+        width = -(-(last - first + 1) // most)
+        counts = [0] * -(-(last - first + 1) // width)
+        for each, count in self._classes.items():
+            counts[(each - first) // width] += count
+        # A class holds what rounds to it.
+        edges = [math.exp((first + at * width - 0.5) * _STEP) for at in range(len(counts) + 1)]
+        return [Bucket(edges[at], edges[at + 1], count) for at, count in enumerate(counts)]
