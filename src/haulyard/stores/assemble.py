@@ -47,11 +47,13 @@ class Connection:
         credentials: Credentials | None = None,
         transport: Transport | None = None,
         observed: Callable[[], bool] = lambda: True,
+        rate: float = 0.0,
     ) -> None:
         """Stack the layers; nothing is sent yet.
 
         ``credentials`` are used instead of the chain's, ``transport`` instead of HTTP (for tests).
         ``observed`` says whether anybody would listen to the event of each single request.
+        ``rate`` is a ceiling in requests a second for all of them together, never passed; 0 is none.
         """
         self.settings = settings
         self._emit = emit
@@ -83,7 +85,7 @@ class Connection:
         self.signer = Signer(transport or self._http.send, self.endpoint, self._current, self.regions)
         policy = RetryPolicy(settings.retries, settings.retry_base_delay)
         retrier = Retrier(
-            Limiter(self.signer, settings.concurrency, emit),
+            Limiter(self.signer, settings.concurrency, emit, rate=rate),
             Corrector(self.signer, self.credentials, self.regions),
             policy,
             _budget(policy, settings.concurrency),

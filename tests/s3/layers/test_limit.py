@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -123,9 +124,9 @@ async def test_throttling_cuts_the_rate_to_a_share_of_what_was_accepted(
         await trial.send(request())
     trial.inner.outcomes.append(throttled)
     await trial.send(request(classify=classify))
-    assert trial.events == [Throttled("bucket", "read", 7.0)]
+    assert trial.events == [Throttled("bucket", "read", 9.0)]
     trial.time.now += 10
-    assert await trial.pauses(4) == pytest.approx([1 / 7 - 0.01, 1 / 7, 1 / 7], rel=0.2)
+    assert await trial.pauses(4) == pytest.approx([1 / 9 - 0.01, 1 / 9, 1 / 9], rel=0.2)
 
 
 async def test_a_burst_of_throttled_answers_is_one_cut() -> None:
@@ -155,7 +156,17 @@ async def test_two_hot_prefixes_slow_the_whole_bucket_down() -> None:
     assert await trial.pauses(10, bucket="other", key="a/key") == []
 
 
-async def test_a_rate_is_lifted_once_the_store_has_accepted_for_long() -> None:
+async def test_two_hot_prefixes_are_two_no_more_once_the_bucket_is_slowed_down() -> None:
+    """Else each request would wait its turn twice."""
+    trial = Trial()
+    await trial.throttle("a/key")
+    await trial.throttle("b/key")
+    assert trial.send._rates["bucket", "read"]._hot == {}
+    await trial.throttle("c/key")
+    assert trial.send._rates["bucket", "read"]._hot == {}
+
+
+async def test_a_rate_is_lifted_once_it_was_not_needed_for_long() -> None:
     trial = Trial()
     await trial.throttle()
     for _ in range(40):
@@ -165,12 +176,21 @@ async def test_a_rate_is_lifted_once_the_store_has_accepted_for_long() -> None:
     assert not trial.send._rates["bucket", "read"].limited
 
 
-async def test_only_so_many_prefixes_are_watched() -> None:
+async def test_late_answers_to_what_was_sent_before_a_cut_do_not_cut_again() -> None:
     trial = Trial()
-    for number in range(300):
-        trial.inner.outcomes.append(answer(*SLOW_DOWN))
-        await trial.send(request(key=f"{number}/key"))
-    assert len(trial.send._rates["bucket", "read"]._hot) <= 256
+    await trial.throttle()
+
+    async def answered_late(_: Request) -> HttpAnswer:
+        await trial.throttle()
+        trial.time.now += 2
+        return answer(*SLOW_DOWN)
+
+    limiter = Limiter(answered_late, 4, trial.events.append, clock=trial.time, sleep=trial.time.sleep)
+    limiter._rates = trial.send._rates
+    trial.time.now += 2
+    trial.events.clear()
+    await limiter(request(key="a/key"))
+    assert len(trial.events) == 1
 
 
 async def test_only_so_many_buckets_are_remembered_and_limited_ones_longest() -> None:
@@ -180,6 +200,71 @@ async def test_only_so_many_buckets_are_remembered_and_limited_ones_longest() ->
         await trial.send(request(bucket=f"bucket-{number}"))
     assert len(trial.send._rates) <= 1024
     assert ("throttled", "read") in trial.send._rates
+
+
+# A ceiling
+
+
+class Departures:
+    """The neighbour inside: knows when each request was sent, and takes its time."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.times: list[float] = []
+
+    async def __call__(self, _: Request) -> HttpAnswer:
+        self.times.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(self.seconds)
+        return answer()
+
+
+async def send_under(ceiling: float, requests: int, inner: Departures, concurrency: int = 8) -> list[float]:
+    """Send requests of all kinds to several buckets as fast as the limiter lets them; return when they left."""
+    clock = asyncio.get_running_loop().time
+    limiter = Limiter(inner, concurrency, lambda _: None, rate=ceiling, clock=clock)
+    kinds = ("read", "write", "list", "delete")
+    names = [(f"bucket-{number % 3}", kinds[number % 4]) for number in range(requests)]
+    await asyncio.gather(*[limiter(request(bucket=bucket, kind=kind)) for bucket, kind in names])
+    return inner.times
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3], ids=["quick answers", "slow answers"])
+@pytest.mark.parametrize(("ceiling", "requests"), [(0.5, 5), (1.0, 5), (2.5, 10), (10.0, 50), (200.0, 900)])
+def test_a_ceiling_is_never_passed_whatever_is_sent(ceiling: float, requests: int, seconds: float) -> None:
+    times = virtual_time.run(send_under(ceiling, requests, Departures(seconds)))
+    count = max(1, int(ceiling))
+    assert len(times) == requests
+    # Never more than `count` of them within `count / ceiling` seconds.
+    assert all(
+        later - earlier > count / ceiling for earlier, later in zip(times, times[count:], strict=False)
+    )
+
+
+def test_requests_below_a_ceiling_are_spaced_evenly_and_nearly_use_it_up() -> None:
+    times = virtual_time.run(send_under(100.0, 500, Departures(0.01)))
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert gaps == pytest.approx([1.02 / 100] * 499, rel=0.01)
+
+
+def test_who_gives_up_below_a_ceiling_gives_the_slot_back() -> None:
+    async def trial() -> None:
+        clock = asyncio.get_running_loop().time
+        limiter = Limiter(Departures(), 2, lambda _: None, rate=1.0, clock=clock)
+        tasks = [asyncio.ensure_future(limiter(request())) for _ in range(5)]
+        await asyncio.sleep(0.1)
+        for task in tasks[1:]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await limiter(request())
+        assert not limiter._slots.locked()
+
+    virtual_time.run(trial())
+
+
+@pytest.mark.parametrize("ceiling", [-1.0, float("inf"), float("nan")])
+async def test_a_ceiling_that_is_none_is_refused(ceiling: float) -> None:
+    with pytest.raises(ValueError, match="no such rate"):
+        Limiter(Inner(), 1, lambda _: None, rate=ceiling)
 
 
 # Turns

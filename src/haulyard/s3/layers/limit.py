@@ -1,7 +1,11 @@
 """The layer that keeps to what the store can take: requests in flight, and their rate once it throttles.
 
 The rate is kept per bucket and kind of request, and per prefix from the moment when throttling shows which
-prefix is hot: S3 partitions a bucket by prefix, and one hot partition must not slow the others down.
+prefix is hot: S3 partitions a bucket by prefix, and one hot partition must not slow the others down. A second
+hot prefix hands over to the rate of the whole bucket: it may be the bucket that is limited, and a job that
+goes through prefixes one after the other would overrun the limit anew in each.
+
+A ceiling that the user set is something else: it holds for all requests together, and is never passed.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from haulyard.events import Throttled
 from haulyard.pacing.aimd import AdaptiveRate
+from haulyard.pacing.exact import ExactRate
 from haulyard.s3.faults import Verdict, code_of, verdict
 
 if TYPE_CHECKING:
@@ -25,12 +30,12 @@ if TYPE_CHECKING:
     Clock = Callable[[], float]
     Sleep = Callable[[float], Awaitable[object]]
 
-#: Prefixes that are watched by themselves; the bound only guards against a leak.
-_MAX_PREFIXES = 256
-#: Hot prefixes from which on the bucket as a whole is slowed down.
+#: Hot prefixes from which on the bucket as a whole is slowed down, in place of them.
 _BUCKET_WIDE = 2
 #: Buckets and kinds of request that are remembered although nothing limits them.
 _MAX_UNLIMITED = 1024
+#: Requests whose times are remembered for a ceiling; of a higher one a shorter stretch than a second holds.
+_MAX_WINDOW = 100_000
 
 
 class _Turns:
@@ -73,27 +78,26 @@ class _Rates:
         if self._whole.rate.limit is not None:
             await self._whole.wait(clock, sleep)
 
-    def succeeded(self, key: str, now: float) -> None:
-        self._whole.rate.succeeded(now)
+    def succeeded(self, key: str, now: float, sent: float) -> None:
+        self._whole.rate.succeeded(now, sent)
         if self._hot and (hot := self._hot.get(prefix := _prefix(key))) is not None:
-            hot.rate.succeeded(now)
+            hot.rate.succeeded(now, sent)
             if hot.rate.limit is None:
                 del self._hot[prefix]
 
-    def throttled(self, key: str, now: float) -> float | None:
+    def throttled(self, key: str, now: float, sent: float) -> float | None:
         """Cut the rate; return the new one, or None where this answer belongs to a cut already made."""
-        prefix = _prefix(key)
-        hot = self._hot.get(prefix)
-        if hot is None:
-            if len(self._hot) >= _MAX_PREFIXES:
-                self._hot.clear()
-            # What the bucket accepted so far is the measure that the prefix starts from.
-            hot = self._hot[prefix] = _Turns(self._whole.rate.measured_copy())
-        cut = hot.rate.throttled(now)
-        if len(self._hot) >= _BUCKET_WIDE:
-            cut = self._whole.rate.throttled(now) or cut
-            return self._whole.rate.limit if cut else None
-        return hot.rate.limit if cut else None
+        whole = self._whole.rate
+        if whole.limit is None:
+            prefix = _prefix(key)
+            hot = self._hot.get(prefix)
+            if hot is None:
+                # What the bucket accepted so far is the measure that the prefix starts from.
+                hot = self._hot[prefix] = _Turns(whole.measured_copy())
+            if len(self._hot) < _BUCKET_WIDE:
+                return hot.rate.limit if hot.rate.throttled(now, sent) else None
+            self._hot.clear()
+        return whole.limit if whole.throttled(now, sent) else None
 
 
 class Limiter:
@@ -101,6 +105,10 @@ class Limiter:
 
     A slot is held until the body of the answer is read or closed; a request that waits to be retried holds
     none, for the retry layer lies outside. Nor does one that waits for its turn.
+
+    ``rate`` is a ceiling in requests a second over all buckets and kinds, every attempt counted; 0 is none.
+    No second ever holds more (at one that is no whole number: no stretch of ``int(rate) / rate`` seconds),
+    and they are spaced evenly, 2 % below it; see `haulyard.pacing.exact`.
     """
 
     def __init__(
@@ -109,6 +117,7 @@ class Limiter:
         concurrency: int,
         emit: Emit,
         *,
+        rate: float = 0.0,
         clock: Clock = time.monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -118,6 +127,7 @@ class Limiter:
         self._sleep = sleep
         self._slots = asyncio.Semaphore(concurrency)
         self._rates: dict[tuple[str, str], _Rates] = {}
+        self._ceiling = _ceiling(rate) if rate else None
 
     async def __call__(self, request: Request) -> HttpAnswer:
         """Wait for the request's turn and for a slot, then send it."""
@@ -127,22 +137,38 @@ class Limiter:
         slots = self._slots
         await slots.acquire()
         try:
+            if self._ceiling is not None:
+                # With the slot in hand: who still had to wait for one would be sent later than granted.
+                await self._below(self._ceiling)
+            sent = self._clock()
             answer = await self._inner(request)
         except BaseException:
             slots.release()
             raise
         answer.when_closed(lambda _: slots.release())
         if answer.ok or not _throttles(request, answer):
-            rates.succeeded(request.key, self._clock())
-        elif (rate := rates.throttled(request.key, self._clock())) is not None:
+            rates.succeeded(request.key, self._clock(), sent)
+        elif (rate := rates.throttled(request.key, self._clock(), sent)) is not None:
             self._emit(Throttled(request.bucket, request.kind, rate))
         return answer
+
+    async def _below(self, ceiling: ExactRate) -> None:
+        now = self._clock()
+        if (delay := ceiling.reserve(now) - now) > 0:
+            await self._sleep(delay)
 
     def _rates_of(self, request: Request) -> _Rates:
         if len(self._rates) >= _MAX_UNLIMITED:
             self._rates = {name: rates for name, rates in self._rates.items() if rates.limited}
         rates = self._rates[request.bucket, request.kind] = _Rates()
         return rates
+
+
+def _ceiling(rate: float) -> ExactRate:
+    if not 0 < rate < float("inf"):
+        raise ValueError(f"no such rate: {rate} requests a second")
+    requests = max(1, int(min(rate, _MAX_WINDOW)))
+    return ExactRate(requests, requests / rate)
 
 
 def _throttles(request: Request, answer: HttpAnswer) -> bool:
