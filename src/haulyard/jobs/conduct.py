@@ -275,10 +275,11 @@ def _readers(folder: JobFolder) -> Iterator[Shard]:
 
 def _undoable(folder: JobFolder) -> dict[str, Any]:
     state = folder.read("state") or {}
-    if state.get("stage") not in {
-        each.value for each in (Stage.APPLYING, Stage.APPLIED, Stage.UNDOING, Stage.UNDONE)
-    }:
-        raise JobError(f"job {folder.name} has not been applied: there is nothing to undo", hint="")
+    if state.get("stage") not in _APPLIED:
+        raise JobError(
+            f"job {folder.name} has not been applied: there is nothing to undo",
+            hint=f"haul status {folder.name} says how far it is",
+        )
     return state
 
 
