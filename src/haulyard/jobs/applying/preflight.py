@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from haulyard.errors import JobError, S3PermissionError
 from haulyard.jobs.model import ON_CONFLICT, Stage, Verb
+from haulyard.jobs.planning.summary import PlanSummary
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -52,15 +53,14 @@ def decided(folder: JobFolder, state: Mapping[str, Any], on_conflict: str) -> st
     """
     if on_conflict and on_conflict not in ON_CONFLICT:
         raise JobError(f"{on_conflict} is no way to deal with conflicts", hint=", ".join(ON_CONFLICT))
-    summary = folder.read("summary") or {}
-    blocking = int(summary.get("unmatched", 0)) if summary.get("unmatched_fails", True) else 0
-    if blocking:
+    summary = PlanSummary.from_json(folder.read("summary") or {})
+    if summary.unmatched:
         raise JobError(
-            f"no rule of job {folder.name} takes {blocking} of its objects, and the fallback is fail",
+            f"no rule of job {folder.name} takes {summary.unmatched} of its objects, and the fallback is fail",
             hint=f'see {folder.path}/unmatched.txt; add a rule, or [fallback] action = "skip"; plan --new',
         )
     decision = on_conflict or str(state.get("on_conflict", ""))
-    conflicts = int(summary.get("conflicts", 0))
+    conflicts = summary.findings.undecided
     if conflicts and not decision:
         raise JobError(
             f"the plan of job {folder.name} has {conflicts} conflicts, and nobody decided about them",
