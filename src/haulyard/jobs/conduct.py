@@ -17,6 +17,7 @@ from haulyard.jobs.applying.workshop import Workshop
 from haulyard.jobs.ends import open_ends
 from haulyard.jobs.model import Stage
 from haulyard.jobs.planning.planner import make_plan
+from haulyard.jobs.planning.prices import load_prices
 from haulyard.jobs.rules import Rules
 from haulyard.jobs.specification import Specification
 from haulyard.jobs.undoing.past import survey
@@ -77,6 +78,8 @@ def settings_for(specification: Specification, settings: Settings) -> Settings:
 async def plan(folder: JobFolder, surroundings: Surroundings, *, prices: str = "") -> PlanSummary:
     """Plan a job whose folder exists, or finish planning it.
 
+    ``prices`` is a file of prices to be used instead of ours.
+
     Raises:
         JobError: Somebody else works on it.
     """
@@ -92,7 +95,8 @@ async def plan(folder: JobFolder, surroundings: Surroundings, *, prices: str = "
             stopped=surroundings.stopped,
             expect=surroundings.expect,
             concurrency=surroundings.connection.settings.concurrency,
-            prices=prices,
+            prices=load_prices(prices) if prices else None,
+            open_bucket=surroundings.source_connection.bucket,
         )
 
 

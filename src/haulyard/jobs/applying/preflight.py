@@ -56,7 +56,7 @@ def decided(folder: JobFolder, state: Mapping[str, Any], on_conflict: str) -> st
     summary = PlanSummary.from_json(folder.read("summary") or {})
     if summary.unmatched:
         raise JobError(
-            f"no rule of job {folder.name} takes {summary.unmatched} of its objects, and the fallback is fail",
+            f"no rule of job {folder.name} takes {summary.unmatched} of the objects, and the fallback is fail",
             hint=f'see {folder.path}/unmatched.txt; add a rule, or [fallback] action = "skip"; plan --new',
         )
     decision = on_conflict or str(state.get("on_conflict", ""))
