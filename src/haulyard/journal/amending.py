@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from haulyard.errors import JobError
 from haulyard.journal import meta
-from haulyard.journal.damage import foreign_errors, unwritable
+from haulyard.journal.damage import concerns_surroundings, damaged, foreign_errors, unwritable
 from haulyard.journal.lock import Lock
 from haulyard.journal.opening import connect_reader, connect_writer
 from haulyard.journal.plan_rows import PlanRows
@@ -37,7 +37,9 @@ def amended(path: str, *, owner: str = "plan") -> Iterator[sqlite3.Connection]:
             _seal_anew(connection, path, plan)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise unwritable(path, error) from error
+            if concerns_surroundings(error):
+                raise unwritable(path, error) from error
+            raise damaged(path, f"({error})") from error
 
 
 def _watch(connection: sqlite3.Connection, table: str) -> None:

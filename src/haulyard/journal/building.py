@@ -1,11 +1,12 @@
 """Making a shard: the plan rows of a bounded slice of a job, and an empty log.
 
-A shard is an SQLite file; any ``sqlite3`` reads it::
+A shard is an SQLite file, which any ``sqlite3`` reads. The modules `meta`, `seals` and `log` of this room say
+more of its tables::
 
-    meta(name TEXT PRIMARY KEY, value TEXT, crc INTEGER)      see `haulyard.journal.meta`
-    <the plan's own table>(id INTEGER PRIMARY KEY, …)         ids 1, 2, 3 … without a gap
-    seal(first INTEGER PRIMARY KEY, last INTEGER, crc INTEGER) one a batch of rows; `haulyard.journal.seals`
-    log(seq INTEGER PRIMARY KEY, body TEXT, crc INTEGER)      one row a commit; `haulyard.journal.log`
+    meta(name TEXT PRIMARY KEY, value TEXT, crc INTEGER)
+    <the plan's own table>(id INTEGER PRIMARY KEY, …)             ids 1, 2, 3 … without a gap
+    seal(first INTEGER PRIMARY KEY, last INTEGER, crc INTEGER)    a row a batch of plan rows
+    log(seq INTEGER PRIMARY KEY, body TEXT, crc INTEGER)          a row a commit
 
 While it is made it is called ``NAME.db.part`` and nothing protects it: a part that was not sealed is thrown
 away. Sealed means: synced, renamed to ``NAME.db``, the directory synced. ``NAME.db.lock`` is held by who works
@@ -22,11 +23,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from haulyard.errors import JobError
 from haulyard.journal import durable, meta
+from haulyard.journal.amending import amended
 from haulyard.journal.log import LOG_DDL
 from haulyard.journal.seals import batch_crc, column_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+__all__ = ["BATCH_ROWS", "ShardBuilder", "amended"]
 
 #: Rows under one seal: what is read, and held, at a time.
 BATCH_ROWS: Final = 1_000
@@ -42,7 +46,7 @@ _ROWS_A_STATEMENT = 200
 class ShardBuilder:
     """A shard that is being made; its rows get the ids 1, 2, 3 … in the order of `add`.
 
-    ``ddl`` creates the plan's table (several statements may make indexes and others, too), ``table`` names it,
+    ``ddl`` creates the plan's table (and indexes and others, in further statements), ``table`` names it,
     ``columns`` the values of a row in order; ``id`` is none of them, and passed over if it comes first.
     Columns are TEXT, INTEGER or REAL. ``meta`` may be filled until it is sealed.
 
@@ -86,7 +90,7 @@ class ShardBuilder:
             JobError: It cannot be written; it is not there then.
         """
         try:
-            meta.write(self._connection, self.meta | {"rows": str(self.count)})
+            self._connection.execute(*meta.setting(self.meta | {"rows": str(self.count)}))
             self._connection.execute("COMMIT")
             self._connection.close()
             durable.fsync_file(self._part)
@@ -111,7 +115,7 @@ class ShardBuilder:
 
     def _add(self, rows: Sequence[Sequence[Any]]) -> None:
         first, last = self.count + 1, self.count + len(rows)
-        crc = batch_crc(first, self._codes, rows)
+        crc = batch_crc(first, self._codes, zip(*rows, strict=True))
         try:
             for start in range(0, len(rows), _ROWS_A_STATEMENT):
                 some = rows[start : start + _ROWS_A_STATEMENT]

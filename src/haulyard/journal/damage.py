@@ -42,6 +42,14 @@ def unwritable(path: str, reason: object) -> JobError:
     )
 
 
+def unrecordable(path: str, error: Exception) -> JobError:
+    """Return the error that says that an entry is not of a kind that a journal can keep."""
+    return JobError(
+        f"the journal {path} cannot keep an entry: {error}; nothing further was done",
+        hint="this is a mistake in the program, not of the disk: please report it",
+    )
+
+
 def concerns_surroundings(error: sqlite3.Error) -> bool:
     """Whether the disk, permissions or another process are to blame, not the file's content."""
     code = getattr(error, "sqlite_errorcode", None)

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from haulyard.errors import JobError
+from haulyard.journal import meta
 from haulyard.journal.damage import damaged, foreign_errors
 
 if TYPE_CHECKING:
@@ -62,21 +62,16 @@ class Link(NamedTuple):
 BEGINNING: Final = Link(0, 0)
 
 
-def verified_end(connection: sqlite3.Connection, path: str, closed: str | None) -> Link:
+def verified_end(connection: sqlite3.Connection, path: str) -> Link:
     """Return where the chain ends, having verified all of it.
-
-    ``closed`` is what ``meta`` says of the end when the shard was last closed, if it says something.
 
     Raises:
         JobError: It is damaged.
     """
-    link, ends = BEGINNING, closed is None
-    for body in _bodies(connection, path):
-        link = link.next(body)
-        ends = ends or str(link) == closed
-    if not ends and closed != str(BEGINNING):
-        raise damaged(path, f"after commit {link.seq}: it ends before it should")
-    return link
+    end = BEGINNING
+    for link, _ in _commits(connection, path):
+        end = link
+    return end
 
 
 def entries(connection: sqlite3.Connection, path: str) -> Iterator[Entry]:
@@ -85,8 +80,12 @@ def entries(connection: sqlite3.Connection, path: str) -> Iterator[Entry]:
     Raises:
         JobError: It is damaged; the entries before are good.
     """
-    for seq, body in enumerate(_bodies(connection, path), 1):
-        yield from _decoded(path, seq, body)
+    for link, body in _commits(connection, path):
+        try:
+            decoded = [Entry._make(entry) for entry in json.loads(body)]
+        except (ValueError, TypeError) as error:
+            raise damaged(path, f"at commit {link.seq}") from error
+        yield from decoded
 
 
 def last_phases(connection: sqlite3.Connection, path: str, rows: int) -> Phases:
@@ -96,11 +95,11 @@ def last_phases(connection: sqlite3.Connection, path: str, rows: int) -> Phases:
         JobError: The log is damaged.
     """
     phases = Phases(rows)
-    for seq, body in enumerate(_bodies(connection, path), 1):
+    for link, body in _commits(connection, path):
         try:
             phases.take(json.loads(body))
         except (ValueError, TypeError, IndexError) as error:
-            raise damaged(path, f"at commit {seq}") from error
+            raise damaged(path, f"at commit {link.seq}") from error
     return phases
 
 
@@ -155,28 +154,31 @@ class Phases(Mapping[int, str]):
         return len(self.codes) - self.codes.count(0)
 
 
-def _bodies(connection: sqlite3.Connection, path: str) -> Iterator[str]:
-    """Yield the bodies of all commits in order, each verified."""
-    link = BEGINNING
+def _commits(connection: sqlite3.Connection, path: str) -> Iterator[tuple[Link, str]]:
+    """Yield all commits in order, each verified: its link and its body."""
+    link: Link = BEGINNING
+    closed = _closed(connection, path)
     while True:
         with foreign_errors(path):
             page = connection.execute(
                 "SELECT seq, body, crc FROM log WHERE seq > ? ORDER BY seq LIMIT ?", (link.seq, _PAGE)
             ).fetchall()
         for seq, body, crc in page:
-            if not isinstance(body, str) or (link := link.next(body)) != (seq, crc):
-                raise damaged(path, f"at commit {seq if isinstance(body, str) else link.seq + 1}")
-            yield body
+            if not isinstance(body, str):
+                raise damaged(path, f"at commit {link.seq + 1}")
+            link = link.next(body)
+            if (link.seq, link.crc) != (seq, crc) or (seq == closed.seq and link != closed):
+                raise damaged(path, f"at commit {link.seq}")
+            yield link, body
         if len(page) < _PAGE:
-            return
+            break
+    if link.seq < closed.seq:
+        raise damaged(path, f"after commit {link.seq}: {closed.seq - link.seq} more had been written")
 
 
-def _decoded(path: str, seq: int, body: str) -> list[Entry]:
-    try:
-        decoded = [Entry._make(entry) for entry in json.loads(body)]
-    except (ValueError, TypeError) as error:
-        raise damaged(path, f"at commit {seq}") from error
-    return decoded
-
-
-__all__ = ["BEGINNING", "CLOSED", "LOG_DDL", "Entry", "JobError", "Link", "Phases", "entries", "last_phases"]
+def _closed(connection: sqlite3.Connection, path: str) -> Link:
+    text = meta.read(connection, path).get(CLOSED, str(BEGINNING))
+    seq, found, crc = text.partition(":")
+    if not (found and seq.isdecimal() and crc.isdecimal()):
+        raise damaged(path, "where it says how its log ends")
+    return Link(int(seq), int(crc))

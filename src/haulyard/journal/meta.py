@@ -20,11 +20,13 @@ META_DDL: Final = "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL,
 FORMAT: Final = "1"
 
 
-def write(connection: sqlite3.Connection, values: Mapping[str, str]) -> None:
-    """Set some names, in one statement."""
-    flat = [part for name, value in values.items() for part in (name, value, _crc(name, value))]
+def setting(values: Mapping[str, str]) -> tuple[str, list[str | int]]:
+    """Return the statement that sets some names, and its parameters."""
+    flat: list[str | int] = [
+        part for name, value in values.items() for part in (name, value, _crc(name, value))
+    ]
     places = ", ".join(["(?, ?, ?)"] * len(values))
-    connection.execute(f"INSERT OR REPLACE INTO meta VALUES {places}", flat)  # noqa: S608 -- question marks
+    return f"INSERT OR REPLACE INTO meta VALUES {places}", flat  # noqa: S608 -- question marks
 
 
 def read(connection: sqlite3.Connection, path: str) -> dict[str, str]:

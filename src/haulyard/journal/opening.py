@@ -54,13 +54,19 @@ def connect_writer(path: str) -> sqlite3.Connection:
             raise JobError(f"{path} is missing", hint="restore it, or plan again with --new") from error
         raise _unwritable(path, error) from error
     try:
-        connection.execute("PRAGMA journal_mode=WAL")
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
         connection.execute("PRAGMA synchronous=FULL")
     except sqlite3.Error as error:
         connection.close()
         if concerns_surroundings(error):
             raise _unwritable(path, error) from error
         raise damaged(path, f"({error})") from error
+    if mode != "wal":
+        connection.close()
+        raise JobError(
+            f"{path} cannot have a write-ahead log where it is",
+            hint="set HAUL_JOB_DIR to a directory on a local disk",
+        )
     return connection
 
 

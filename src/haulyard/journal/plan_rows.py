@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class PlanRows:
-    """The plan of one shard. ``columns`` are its columns' names, ``id`` first, ``count`` its number of rows."""
+    """The plan of one shard.
+
+    ``columns`` are its columns' names, ``id`` first, ``count`` is its number of rows.
+    """
 
     def __init__(self, connection: sqlite3.Connection, path: str, values: Mapping[str, str]) -> None:
         self._connection = connection
@@ -112,8 +115,10 @@ class PlanRows:
     def _crc(self, first: int, last: int, rows: list[tuple[Any, ...]]) -> int:
         # Ids are unique and sorted: these three leave none out.
         if len(rows) == last - first + 1 and rows[0][0] == first and rows[-1][0] == last:
+            columns = zip(*rows, strict=True)
+            next(columns)  # the ids
             try:
-                return batch_crc(first, self._codes, [row[1:] for row in rows])
+                return batch_crc(first, self._codes, columns)
             except (TypeError, OverflowError, UnicodeEncodeError):
                 pass
         raise damaged(self._path, f"in its plan: rows {first} to {last}")

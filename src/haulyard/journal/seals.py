@@ -19,7 +19,7 @@ from haulyard.errors import ConfigError
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from _typeshed import ReadableBuffer
 
@@ -43,16 +43,17 @@ def column_codes(connection: sqlite3.Connection, table: str, columns: Sequence[s
         ) from None
 
 
-def batch_crc(first: int, codes: str, rows: Sequence[Sequence[Any]]) -> int:
-    """Return the CRC-32 of rows, without their ids, of which ``first`` is the first's.
+def batch_crc(first: int, codes: str, columns: Iterable[Sequence[Any]]) -> int:
+    """Return the CRC-32 of rows, given as their columns without the ids, of which ``first`` is the first.
 
     Raises:
         TypeError: A value has another type than its column.
         UnicodeEncodeError: A text is no Unicode.
         OverflowError: An integer has more than 64 bits.
+        ValueError: There are more or fewer columns than codes.
     """
     crc = zlib.crc32(b"%d" % first)
-    for code, column in zip(codes, zip(*rows, strict=True), strict=True):
+    for code, column in zip(codes, columns, strict=True):
         try:
             crc = _add(crc, code, column)
         except TypeError:

@@ -1,4 +1,4 @@
-"""A sealed shard: its plan, read in checked batches, and its log, read in a verified chain and written durably.
+"""A sealed shard: its plan, read in checked batches, and its log, a verified chain that grows durably.
 
 How the file looks is said in `haulyard.journal.building`. One process at a time has it open for work; others
 may read it meanwhile.
@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Self
 
+import anyio
+
 from haulyard.errors import JobError
 from haulyard.journal import log, meta
 from haulyard.journal.damage import damaged, foreign_errors
 from haulyard.journal.lock import Holder, Lock, holder_of
-from haulyard.journal.log import CLOSED, Entry, Phases
+from haulyard.journal.log import Entry, Phases
 from haulyard.journal.opening import connect_reader, connect_writer
 from haulyard.journal.plan_rows import PlanRows
 from haulyard.journal.writer import Writer
@@ -67,19 +69,19 @@ class Shard:
 
     @classmethod
     def _opened(cls, path: str, lock: Lock | None) -> Shard:
-        connection = connect_writer(path) if lock else None
-        reader = None
+        # Read first: what is no shard stays as it is.
+        reader = connect_reader(path)
         try:
-            reader = connect_reader(path)
             shard = cls(path, reader, lock, None)
-            if connection:
-                end = log.verified_end(reader, path, shard.meta(CLOSED))
-                shard._writer = Writer(connection, path, end)
+            if lock:
+                connection = connect_writer(path)
+                try:
+                    shard._writer = Writer(connection, path, log.verified_end(reader, path))
+                except BaseException:
+                    connection.close()
+                    raise
         except BaseException:
-            if reader:
-                reader.close()
-            if connection:
-                connection.close()
+            reader.close()
             raise
         return shard
 
@@ -190,7 +192,9 @@ class Shard:
         Raises:
             JobError: Something that was noted could not be written.
         """
-        self.release()
+        # Its thread may need a while for the checkpoint; the lock must outlast it.
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self.release)
 
     def release(self) -> None:
         """Do the same as `close` where there is no event loop."""
@@ -209,7 +213,12 @@ class Shard:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end(error)
+        try:
+            await self.close()
+        except JobError:
+            # What ends the block has said so already.
+            if error is None:
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -217,13 +226,9 @@ class Shard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end(error)
-
-    def _end(self, error: BaseException | None) -> None:
         try:
             self.release()
         except JobError:
-            # What ends the block has said so already.
             if error is None:
                 raise
 

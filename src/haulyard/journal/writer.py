@@ -20,13 +20,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from haulyard.errors import JobError
 from haulyard.journal import meta
-from haulyard.journal.damage import unwritable
+from haulyard.journal.damage import unrecordable, unwritable
 from haulyard.journal.log import CLOSED, Link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: Seconds that a noted entry may wait for company, and how many of them do not wait.
+#: Seconds that an entry may wait for company: where somebody waits for it, noted ones, and how many of the
+#: latter do not wait, either.
+_NOW: Final = 0.0
 _LINGER: Final = 0.05
 _CROWD: Final = 500
 #: Entries that may wait; who notes more waits, with the event loop, until the writer has taken them.
@@ -60,7 +62,7 @@ class Writer:
         self._group = _Group()
         # What was told to the thread since it took a group: nothing, that it may come, that somebody waits.
         self._noted = self._hurried = False
-        self._calls: SimpleQueue[bool] = SimpleQueue()
+        self._calls: SimpleQueue[float] = SimpleQueue()
         self._closing = False
         self._failure: JobError | None = None
         self._thread = threading.Thread(target=self._run, name=f"journal {path}", daemon=True)
@@ -92,7 +94,7 @@ class Writer:
                 group.values.update(values)
             if not self._hurried:
                 self._hurried = True
-                self._calls.put(True)
+                self._calls.put(_NOW)
         await future
 
     def note(self, entry: Sequence[Any]) -> None:
@@ -111,10 +113,10 @@ class Writer:
             entries.append(entry)
             if not self._noted:
                 self._noted = True
-                self._calls.put(False)
+                self._calls.put(_LINGER)
             if len(entries) == _CROWD and not self._hurried:
                 self._hurried = True
-                self._calls.put(True)
+                self._calls.put(_NOW)
 
     def close(self) -> None:
         """Write what waits, and end; returns when the connection is closed. Twice is harmless.
@@ -124,7 +126,7 @@ class Writer:
         with self._lock:
             if not self._closing:
                 self._closing = True
-                self._calls.put(True)
+                self._calls.put(_NOW)
         self._thread.join()
 
     def _check(self) -> None:
@@ -146,10 +148,10 @@ class Writer:
 
     def _wait(self) -> None:
         """Return when a group is to be written."""
-        if not self._calls.get():
+        if linger := self._calls.get():
             with suppress(Empty):
                 # Somebody noted something; who records ends this early.
-                self._calls.get(timeout=_LINGER)
+                self._calls.get(timeout=linger)
 
     def _commit(self) -> None:
         with self._lock:
@@ -159,8 +161,10 @@ class Writer:
         if self._failure is None:
             try:
                 self._write(group)
-            except (sqlite3.Error, ValueError, TypeError) as error:
-                self._fail(error)
+            except sqlite3.Error as error:
+                self._fail(unwritable(self._path, error))
+            except Exception as error:  # noqa: BLE001 -- whatever it is, those who wait must hear of it
+                self._fail(unrecordable(self._path, error))
         if group.futures and self._loop is not None:
             # The loop is gone where its owner was torn down without closing the shard.
             with suppress(RuntimeError):
@@ -170,23 +174,27 @@ class Writer:
         if group.entries:
             body = _encode(group.entries)
             link = self.link.next(body)
-            self._connection.execute("INSERT INTO log VALUES (?, ?, ?)", (link.seq, body, link.crc))
+            self._execute("INSERT INTO log VALUES (?, ?, ?)", (link.seq, body, link.crc))
             self.link = link
             self.commits += 1
         if group.values:
-            meta.write(self._connection, group.values)
+            self._execute(*meta.setting(group.values))
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, failure: JobError) -> None:
         with self._lock:
-            self._failure = unwritable(self._path, error)
+            self._failure = failure
             self._room.notify_all()
 
     def _say_closed(self) -> None:
         if self._failure is None and self.commits:
             try:
-                meta.write(self._connection, {CLOSED: str(self.link)})
+                self._execute(*meta.setting({CLOSED: str(self.link)}))
             except sqlite3.Error as error:
-                self._fail(error)
+                self._fail(unwritable(self._path, error))
+
+    def _execute(self, statement: str, parameters: Sequence[str | int]) -> None:
+        """Run one transaction; the seam where tests count, fail, or end the process, at a certain one."""
+        self._connection.execute(statement, parameters)
 
 
 def _wake(futures: list[asyncio.Future[None]], failure: JobError | None) -> None:
