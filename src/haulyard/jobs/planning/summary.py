@@ -1,0 +1,324 @@
+"""What a plan comes to, for people and for programs: what `haul plan` prints and ``summary.json`` holds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from haulyard.errors import JobError
+from haulyard.jobs.model import FALLBACK, NO_RULE, Action
+from haulyard.jobs.planning.findings import Findings
+from haulyard.jobs.planning.recording import UNMATCHED, first_unmatched
+from haulyard.jobs.planning.requests_needed import (
+    WORKED_ON,
+    Asked,
+    Way,
+    price_of,
+    requests_needed,
+    seconds_for,
+)
+from haulyard.jobs.planning.tally import Amount, Tally
+from haulyard.stores.local import LocalStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from haulyard.jobs.ends import Ends
+    from haulyard.jobs.planning.prices import Prices
+    from haulyard.jobs.rules import Rules
+    from haulyard.jobs.specification import Specification
+    from haulyard.journal.folder import JobFolder
+
+#: Unmatched keys and conflicts that are shown.
+_SHOWN: Final = 20
+_CONFLICTS_SHOWN: Final = 5
+_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_STEP: Final = 1_024
+_MINUTE: Final = 60
+_HOUR: Final = 3_600
+
+
+class Origin(NamedTuple):
+    """What a summary is about: ``asked`` are the requests that planning made, by kind."""
+
+    folder: JobFolder
+    specification: Specification
+    rules: Rules | None
+    ends: Ends
+    asked: Mapping[str, int]
+    latency: float
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSummary:
+    """A plan in numbers; sizes in bytes, ``seconds`` and ``price`` (USD) are estimates for `apply`.
+
+    ``rules`` has, in order, the label of each rule and of the fallback with its objects and bytes;
+    ``actions`` has objects and bytes by the words of `haulyard.jobs.model.Action`. ``unmatched_keys`` are the
+    first keys that no rule took (``unmatched.txt`` has all). ``requests`` are those that `apply` makes,
+    ``asked`` those that planning made, by kind. ``missing`` are objects that a manifest names and that are
+    not there. ``finished`` is False where planning was stopped before its end.
+    """
+
+    job: str
+    verb: str
+    source: str
+    destination: str
+    finished: bool
+    objects: int
+    bytes: int
+    rules: tuple[tuple[str, int, int], ...]
+    actions: Mapping[str, tuple[int, int]]
+    unmatched_keys: tuple[str, ...]
+    findings: Findings
+    large: int
+    missing: int
+    requests: Mapping[str, int]
+    asked: Mapping[str, int]
+    price: float
+    prices: str
+    seconds: float
+    kind: str = field(default="plan", repr=False)
+
+    @property
+    def acting(self) -> int:
+        """Objects that `apply` works on."""
+        return sum(self.actions.get(action.word, (0, 0))[0] for action in WORKED_ON)
+
+    @property
+    def unmatched(self) -> int:
+        """Objects that no rule took, where the fallback is ``fail``."""
+        return self.actions.get(Action.UNMATCHED.word, (0, 0))[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {**asdict(self), "findings": self.findings.to_json()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> PlanSummary:
+        """Understand what `to_json` made.
+
+        Raises:
+            JobError: Something is missing: another release made it.
+        """
+        known = {each.name for each in fields(cls)}
+        values = {name: value for name, value in content.items() if name in known}
+        try:
+            values["rules"] = tuple((label, objects, size) for label, objects, size in values["rules"])
+            values["actions"] = {word: (objects, size) for word, (objects, size) in values["actions"].items()}
+            values["unmatched_keys"] = tuple(values["unmatched_keys"])
+            values["findings"] = Findings.from_json(values["findings"])
+            return cls(**values)
+        except (KeyError, TypeError, ValueError) as error:
+            raise JobError(
+                f"the summary of the plan is of another release: {error}",
+                hint="use the release of Haulyard that made it, or start over with --new",
+            ) from None
+
+    def text(self) -> str:
+        """Return it for people, as one text."""
+        return "\n".join(self.lines())
+
+    def fields(self) -> dict[str, object]:
+        """Return it for programs."""
+        return {name: value for name, value in self.to_json().items() if name != "kind"}
+
+    def lines(self) -> list[str]:
+        """Return it for people, line by line."""
+        where = f"{self.source} -> {self.destination}" if self.destination else self.source
+        shown = [f"{self.job}: {self.verb} {where}", ""]
+        shown += _table(
+            [
+                ("", "objects", "bytes"),
+                *((label, _number(objects), _size(size)) for label, objects, size in self.rules),
+                ("listed", _number(self.objects), _size(self.bytes)),
+            ]
+        )
+        shown += ["", *_table([(word, _number(n), _size(b)) for word, (n, b) in self.actions.items()])]
+        shown += [*self._unmatched_lines(), *self._conflict_lines(), *self._cost_lines()]
+        return [*shown, "", *self._next_lines()]
+
+    def _unmatched_lines(self) -> list[str]:
+        if not self.unmatched:
+            return []
+        more = self.unmatched - len(self.unmatched_keys)
+        return [
+            "",
+            f"No rule takes {_number(self.unmatched)} of them; all are in {UNMATCHED}:",
+            *(f"  {_visible(key)}" for key in self.unmatched_keys),
+            *([f"  … and {_number(more)} more"] if more else []),
+        ]
+
+    def _conflict_lines(self) -> list[str]:
+        found = self.findings
+        groups = f"{_number(found.collision_groups)} destinations"
+        kinds = (
+            ("collisions", found.collisions, f"have a destination that others have too ({groups})"),
+            ("exists", found.exists, "have a destination where another object is"),
+            ("same", found.same, "are at their destination already"),
+            ("chained", found.chained, "wait for one another: their order is kept"),
+            ("cycles", found.cycles, "take each other's places, in no safe order: left alone"),
+            ("repeated", found.repeated, "were listed more than once"),
+        )
+        shown: list[str] = []
+        for name, count, what in kinds:
+            if count:
+                shown += ["", f"{_number(count)} {what}:"]
+                samples: Sequence[Mapping[str, Any]] = found.samples.get(name, ())
+                shown += [f"  {_sample(each)}" for each in samples[:_CONFLICTS_SHOWN]]
+        return shown
+
+    def _cost_lines(self) -> list[str]:
+        rows = []
+        if self.large:
+            rows.append(("over 5 GiB", f"{_number(self.large)}, copied by parts"))
+        if self.missing:
+            rows.append(("missing", f"{_number(self.missing)}, named by the manifest and not there"))
+        asked = ", ".join(f"{_number(count)} {kind}" for kind, count in self.requests.items())
+        rows.append(("requests", asked or "none"))
+        rows.append(("price", f"{self.price:,.2f} USD for these requests ({self.prices})"))
+        rows.append(("time", f"at least {_duration(self.seconds)}"))
+        return ["", *_table(rows)]
+
+    def _next_lines(self) -> list[str]:
+        if not self.finished:
+            return ["Stopped before the end of the listing: the same command goes on with it."]
+        if not self.acting:
+            return ["There is nothing to do."]
+        if self.findings.undecided:
+            decide = f"haul apply {self.job} --on-conflict skip|overwrite|suffix"
+            return [f"Nothing has been changed. Decide what becomes of conflicts:  {decide}"]
+        return [f"Nothing has been changed. To do it:  haul apply {self.job}"]
+
+
+def summarise(origin: Origin, tally: Tally, findings: Findings | None, prices: Prices) -> PlanSummary:
+    """Sum a plan up; without ``findings`` it is one that was stopped before its end."""
+    specification = origin.specification
+    way = _way(origin)
+    classes = _NewClasses(origin)
+    needed = requests_needed(tally, way, classes)
+    requests: dict[str, int] = {}
+    for (kind, _), count in needed.items():
+        requests[kind] = requests.get(kind, 0) + count
+    made = {
+        Asked({"list": "LIST", "head": "HEAD"}.get(kind, "GET tagging")): n
+        for kind, n in origin.asked.items()
+    }
+    everything = needed.copy()
+    everything.update(made)
+    folders = tally.amount(Action.FOLDER)
+    total = tally.amount()
+    return PlanSummary(
+        job=origin.folder.name,
+        verb=specification.verb.value,
+        source=specification.source,
+        destination=specification.destination,
+        finished=findings is not None,
+        objects=total.objects - folders.objects,
+        bytes=total.bytes,
+        rules=_by_rule(origin, tally),
+        actions={
+            action.word: (amount.objects, amount.bytes)
+            for action in Action
+            if (amount := tally.amount(action)).objects
+        },
+        unmatched_keys=first_unmatched(origin.folder, _SHOWN),
+        findings=findings or Findings(),
+        large=tally.amount(*WORKED_ON).large,
+        missing=total.unknown,
+        requests=requests,
+        asked=dict(origin.asked),
+        price=round(price_of(everything, prices, specification.tier), 6),
+        prices=prices.source,
+        seconds=round(seconds_for(needed.items(), latency=origin.latency, concurrency=origin.concurrency), 3),
+    )
+
+
+class _NewClasses:
+    """Says which storage class an object gets: its rule's, the job's, or what the store gives by itself."""
+
+    def __init__(self, origin: Origin) -> None:
+        rules = origin.rules.rules if origin.rules else ()
+        self._of_rule = {rule.index: rule.properties.storage_class for rule in rules}
+        self._common = str(origin.specification.properties.get("storage_class") or "STANDARD")
+
+    def __call__(self, rule: int, _source: str) -> str:
+        return self._of_rule.get(rule) or self._common
+
+
+def _way(origin: Origin) -> Way:
+    source, destination = origin.ends.source, origin.ends.destination
+    verb, tier = origin.specification.verb, origin.specification.tier
+    capabilities = source.capabilities
+    batched = capabilities.batch_delete and capabilities.conditional_batch_delete is True
+    if source.service == destination.service and not isinstance(source, LocalStore):
+        return Way(verb, "inside", batched, tier)
+    if isinstance(source, LocalStore):
+        return Way(verb, "up", batched, tier)
+    return Way(verb, "down" if isinstance(destination, LocalStore) else "through", batched, tier)
+
+
+def _by_rule(origin: Origin, tally: Tally) -> tuple[tuple[str, int, int], ...]:
+    amounts: dict[int, Amount] = {}
+    for group, amount in tally.items():
+        if group.action != Action.FOLDER:
+            amounts[group.rule] = amounts.get(group.rule, Amount()).plus(amount)
+    nothing = Amount()
+    lines = []
+    if origin.rules is not None:
+        for rule in origin.rules.rules:
+            amount = amounts.get(rule.index, nothing)
+            lines.append((f"rule {rule.label}", amount.objects, amount.bytes))
+    if FALLBACK in amounts:
+        lines.append(("fallback", amounts[FALLBACK].objects, amounts[FALLBACK].bytes))
+    if NO_RULE in amounts and origin.rules is not None:
+        lines.append(("no rule", amounts[NO_RULE].objects, amounts[NO_RULE].bytes))
+    return tuple(lines)
+
+
+def _sample(sample: Mapping[str, Any]) -> str:
+    there = _visible(str(sample.get("destination", "")))
+    if "sources" in sample:
+        named = ", ".join(_visible(str(each)) for each in sample["sources"])
+        more = sample["count"] - len(sample["sources"])
+        return f"{there} <- {named}" + (f" and {_number(more)} more" if more > 0 else "")
+    return f"{_visible(str(sample['key']))} -> {there}"
+
+
+def _visible(key: str) -> str:
+    """Return a key without characters that would disturb a terminal."""
+    return key if key.isprintable() else key.encode("unicode_escape").decode("ascii")
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Align columns: the first to the left; the others, if they are several, to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
+    shown = []
+    for first, *rest in rows:
+        cells = [first.ljust(widths[0])]
+        right = len(rest) > 1
+        cells += [cell.rjust(width) if right else cell for cell, width in zip(rest, widths[1:], strict=True)]
+        shown.append("  ".join(cells).rstrip())
+    return shown
+
+
+def _number(count: int) -> str:
+    return f"{count:,}"
+
+
+def _size(size: int) -> str:
+    amount = float(size)
+    for unit in _UNITS:
+        if amount < _STEP or unit == _UNITS[-1]:
+            return f"{size:,} B" if unit == "B" else f"{amount:,.1f} {unit}"
+        amount /= _STEP
+    raise AssertionError  # the last unit takes everything
+
+
+def _duration(seconds: float) -> str:
+    if seconds < _MINUTE:
+        return f"{seconds:.1f} s"
+    if seconds < _HOUR:
+        return f"{seconds / _MINUTE:.0f} min"
+    return f"{seconds / _HOUR:,.1f} h"
