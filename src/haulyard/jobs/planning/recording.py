@@ -51,14 +51,11 @@ class Recorder:
         recorded: Recorded,
         position: Callable[[], Mapping[str, Any] | None],
         asked: Callable[[], Mapping[str, int]],
-        *,
-        shard_rows: int = SHARD_ROWS,
     ) -> None:
         self.tally = Tally(recorded.tally.to_json())
         self._folder = folder
         self._position = position
         self._asked = asked
-        self._limit = shard_rows
         self._number = recorded.shards
         self._builder: ShardBuilder | None = None
         self._groups = Tally()
@@ -91,7 +88,7 @@ class Recorder:
         self._groups.add_page(page)
         if page.unmatched:
             self._note(page.unmatched)
-        if self._builder.count >= self._limit:
+        if self._builder.count >= SHARD_ROWS:
             await self.seal()
 
     async def seal(self, *, complete: bool = False) -> None:
