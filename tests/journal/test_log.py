@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,18 +58,14 @@ async def test_entries_come_back_as_they_were_in_their_order(path: str) -> None:
             "at commit 2",
         ),
         (
-            "UPDATE log SET (body, crc) = (SELECT body, crc FROM log AS o WHERE o.seq = 5 - log.seq)"
-            " WHERE seq IN (2, 3)",
+            "UPDATE log SET (body, crc) = (SELECT body, crc FROM log AS o WHERE o.seq = 5 - log.seq) WHERE seq=2",
             "at commit 2",
         ),
         ("UPDATE meta SET value = '5:1' WHERE name = 'closed'", "in its meta row 'closed'"),
-        ("UPDATE meta SET value = NULL WHERE name = 'rows'", "NOT NULL"),
         ("DROP TABLE log", "no such table: log"),
     ],
 )
 async def test_any_change_is_found_and_placed(path: str, tamper: Tamper, statement: str, where: str) -> None:
-    if where == "NOT NULL":
-        pytest.skip("SQLite itself refuses it")
     tamper(path, statement)
     with pytest.raises(JobError, match=where) as caught:
         Shard.open(path, owner="test").release()
@@ -93,11 +91,12 @@ async def test_any_change_is_found_and_placed(path: str, tamper: Tamper, stateme
         "[[1, 7, 1, {}]]",
     ],
 )
-async def test_a_good_chain_with_a_bad_content_is_refused_too(path: str, tamper: Tamper, body: str) -> None:
+async def test_a_good_chain_with_a_bad_content_is_refused_too(path: str, body: str) -> None:
     with Shard.open(path, owner="test") as shard:
         assert shard._writer
         link = shard._writer.link.next(body)
-    tamper(path, f"INSERT INTO log VALUES ({link.seq}, '{body}', {link.crc})")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("INSERT INTO log VALUES (?, ?, ?)", (link.seq, body, link.crc))
     with (
         pytest.raises(JobError, match=f"is damaged at commit {link.seq}"),
         Shard.open(path, owner="test", read_only=True) as shard,

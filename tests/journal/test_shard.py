@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -88,11 +88,10 @@ async def test_a_tampered_batch_is_never_yielded_and_its_rows_are_named(
     path = make_shard(10, batch=4)
     tamper(path, statement)
     for where in ("", "id = 7"):
-        got: list[int] = []
+        got: list[tuple[Any, ...]] = []
         with _reader(path) as shard, pytest.raises(JobError, match="is damaged") as caught:
-            for page in shard.rows(where=where):
-                got += [row[0] for row in page]
-        assert not set(got) & {5, 6, 7, 8}
+            got.extend(row for page in shard.rows(where=where) for row in page)
+        assert not {row[0] for row in got} & {5, 6, 7, 8}
         assert path in str(caught.value)
     with _reader(path) as shard:
         assert shard.row(2)[0] == 2
@@ -290,10 +289,14 @@ async def test_a_closed_shard_is_one_file_and_free(make_shard: MakeShard) -> Non
 
 async def test_the_error_that_ends_a_block_is_not_hidden_by_that_of_closing(make_shard: MakeShard) -> None:
     path = make_shard()
-    with pytest.raises(ZeroDivisionError):
+    caught: Exception | None = None
+    try:
         async with Shard.open(path, owner="test") as shard:
             assert shard._writer
             shard._writer._connection.execute("PRAGMA query_only=1")
             shard.note([1, "copied", 1.0, {}])
             raise ZeroDivisionError
+    except (ZeroDivisionError, JobError) as error:
+        caught = error
+    assert isinstance(caught, ZeroDivisionError)
     assert Shard.holder(path) is None

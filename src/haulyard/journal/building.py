@@ -1,7 +1,7 @@
 """Making a shard: the plan rows of a bounded slice of a job, and an empty log.
 
-A shard is an SQLite file, which any ``sqlite3`` reads. The modules `meta`, `seals` and `log` of this room say
-more of its tables::
+A shard is an SQLite file, which any ``sqlite3`` reads. The modules `meta`, `seals` and `log` of this room
+say more of its tables::
 
     meta(name TEXT PRIMARY KEY, value TEXT, crc INTEGER)
     <the plan's own table>(id INTEGER PRIMARY KEY, …)             ids 1, 2, 3 … without a gap

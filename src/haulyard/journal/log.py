@@ -82,7 +82,7 @@ def entries(connection: sqlite3.Connection, path: str) -> Iterator[Entry]:
     """
     for link, body in _commits(connection, path):
         try:
-            decoded = [Entry._make(entry) for entry in json.loads(body)]
+            decoded = [Entry._make(entry) for entry in _decoded(body)]
         except (ValueError, TypeError) as error:
             raise damaged(path, f"at commit {link.seq}") from error
         yield from decoded
@@ -97,7 +97,7 @@ def last_phases(connection: sqlite3.Connection, path: str, rows: int) -> Phases:
     phases = Phases(rows)
     for link, body in _commits(connection, path):
         try:
-            phases.take(json.loads(body))
+            phases.take(_decoded(body))
         except (ValueError, TypeError, IndexError) as error:
             raise damaged(path, f"at commit {link.seq}") from error
     return phases
@@ -174,6 +174,13 @@ def _commits(connection: sqlite3.Connection, path: str) -> Iterator[tuple[Link, 
             break
     if link.seq < closed.seq:
         raise damaged(path, f"after commit {link.seq}: {closed.seq - link.seq} more had been written")
+
+
+def _decoded(body: str) -> list[Any]:
+    entries = json.loads(body)
+    if not isinstance(entries, list):
+        raise TypeError(body)
+    return entries
 
 
 def _closed(connection: sqlite3.Connection, path: str) -> Link:

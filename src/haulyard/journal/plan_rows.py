@@ -64,8 +64,10 @@ class PlanRows:
         """
         if not 1 <= item <= self.count:
             raise JobError(f"{self._path} has no row {item}", hint=f"its rows are 1 to {self.count}")
-        first = self._first_of(item)
-        return self._batch(self._seal(first), "")[item - first]
+        seal = self._seal(self._first_of(item))
+        if seal.last < item:
+            raise damaged(self._path, f"in its plan: no seal for row {item}")
+        return self._batch(seal, "")[item - seal.first]
 
     def crc(self, first: int, last: int) -> int:
         """Return the CRC of the rows as they are now.
