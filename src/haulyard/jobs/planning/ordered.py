@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 #: The document that names the shards whose rows change.
 _NOTE: Final = "finishing"
-_PREFIX: Final = "ordered-"
+#: What the names of ordered shards start with.
+ORDERED: Final = "ordered-"
 
 # Of the rows that act only a placeholder has no key.
 _RESTORE: Final = """
@@ -41,7 +42,7 @@ _AMEND: Final = "UPDATE op SET action = ?, conflict = ?, present = ? WHERE id = 
 
 def normal_shards(folder: JobFolder) -> list[str]:
     """Return the paths of the shards whose order does not matter."""
-    return [path for path in folder.shard_paths() if not os.path.basename(path).startswith(_PREFIX)]
+    return [path for path in folder.shard_paths() if not os.path.basename(path).startswith(ORDERED)]
 
 
 def restore(folder: JobFolder) -> None:
@@ -111,14 +112,14 @@ def amend(paths: list[str], amendments: Iterable[Amendment]) -> Iterator[str]:
 
 
 def _builder(folder: JobFolder, number: int) -> ShardBuilder:
-    path = os.path.join(folder.shards, f"{_PREFIX}{number:05}.db")
+    path = os.path.join(folder.shards, f"{ORDERED}{number:05}.db")
     return ShardBuilder(path, PLAN_DDL, PLAN_TABLE, PLAN_COLUMNS)
 
 
 def _remove_ordered(folder: JobFolder) -> None:
     try:
         for name in os.listdir(folder.shards):
-            if name.startswith(_PREFIX):
+            if name.startswith(ORDERED):
                 with suppress(FileNotFoundError):
                     os.unlink(os.path.join(folder.shards, name))
         durable.fsync_directory(folder.shards)

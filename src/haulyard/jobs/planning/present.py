@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, Self
 
-from haulyard.models import ListOptions
 from haulyard.transfer.scratch import DiskListing
+from haulyard.transfer.spread import Span, SpreadListing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from haulyard.jobs.ends import Ends
     from haulyard.models import ObjectInfo
-    from haulyard.stores.base import Store
 
 #: The last character of Unicode: what starts with a prefix comes before the prefix with it appended.
 _LAST: Final = "\U0010ffff"
@@ -37,23 +37,34 @@ class Present:
         *,
         covered: str | None = None,
         between: tuple[str, str] | None = None,
+        workers: int = 32,
     ) -> Present:
         """List what is in the destination below ``prefixes``; with none of them, nothing.
 
         ``covered`` is a prefix below which the listing of the source says all: None where it does not (a
         manifest, filters). It counts only where both ends are one store. ``between`` are the first and the
         last destination, where they are known: what lies outside is not asked for, so that a job with few
-        objects need not list all that is there.
+        objects need not list all that is there. ``workers`` is how many requests are made at a time.
 
         Raises:
             StoreError: The destination is missing, or cannot be listed.
         """
         inside = covered if ends.is_one_store else None
+        wanted = [
+            prefix
+            for prefix in _narrowed(prefixes, between)
+            if inside is None or not prefix.startswith(inside)
+        ]
         present = cls()
+        if not wanted:
+            return present
         try:
-            for prefix in _narrowed(prefixes, between):
-                if inside is None or not prefix.startswith(inside):
-                    await present._list(ends.destination, prefix, inside, between)
+            if ends.destination.capabilities.ordered_listing:
+                spans = [span for prefix in wanted for span in _spans(prefix, between, inside)]
+                await present._list(SpreadListing(ends.destination, workers=workers, start=spans), inside)
+            else:
+                for prefix in wanted:
+                    await present._list(SpreadListing(ends.destination, prefix, workers=workers), inside)
         except BaseException:
             present.close()
             raise
@@ -81,16 +92,10 @@ class Present:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    async def _list(
-        self, store: Store, prefix: str, covered: str | None, between: tuple[str, str] | None
-    ) -> None:
-        # Only a proved order lets a listing begin late and end early.
-        lowest, highest = between if between and store.capabilities.ordered_listing else ("", "")
-        after = lowest[:-1] if lowest > prefix else ""
-        async for page in store.list(prefix, ListOptions(start_after=after)):
-            self._add([each for each in page.objects if covered is None or not each.key.startswith(covered)])
-            if highest and page.objects and page.objects[-1].key >= highest:
-                return
+    async def _list(self, listing: SpreadListing, covered: str | None) -> None:
+        async with aclosing(listing.pages()) as pages:
+            async for page in pages:
+                self._add([each for each in page if covered is None or not each.key.startswith(covered)])
 
     def _add(self, objects: list[ObjectInfo]) -> None:
         if objects:
@@ -111,6 +116,22 @@ def _narrowed(prefixes: Iterable[str], between: tuple[str, str] | None) -> list[
         if not kept or not longer.startswith(kept[-1]):
             kept.append(longer)
     return kept
+
+
+def _spans(prefix: str, between: tuple[str, str] | None, covered: str | None) -> list[Span]:
+    """Return the ranges of keys to list below ``prefix``."""
+    lowest, highest = between or ("", "")
+    # Anything just before the first destination will do; what is listed too much does no harm.
+    after = lowest[:-1] if lowest[:-1] > prefix else ""
+    if covered is None or not covered.startswith(prefix):
+        return [Span(prefix, after, highest)]
+    behind = covered + _LAST
+    spans = []
+    if after < covered:
+        spans.append(Span(prefix, after, min(highest or covered, covered)))
+    if not highest or highest > behind:
+        spans.append(Span(prefix, max(after, behind), highest))
+    return spans
 
 
 def _common(one: str, other: str) -> str:

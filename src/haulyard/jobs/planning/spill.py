@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Final, Self
 
 from haulyard.errors import JobError
 from haulyard.jobs.model import PLAN_COLUMNS, Action, Conflict
+from haulyard.jobs.planning.ordered import ORDERED
 from haulyard.jobs.planning.suspects import Suspects
 from haulyard.journal.shard import Shard
 
@@ -93,10 +94,14 @@ class Spill:
     def refill(self, shard_paths: Sequence[str]) -> None:
         """Take in what is in sealed shards: those of a plan that another process began.
 
+        Ordered shards are passed over, for their rows are in the normal ones too.
+
         Raises:
             JobError: The disk is full, or a shard is damaged.
         """
         for path in shard_paths:
+            if os.path.basename(path).startswith(ORDERED):
+                continue
             with Shard.open(path, owner="plan", read_only=True) as shard:
                 for page in shard.rows():
                     self.add(
