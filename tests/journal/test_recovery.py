@@ -131,12 +131,24 @@ async def test_a_wal_of_another_shard_is_not_taken_for_this_one_s(
         for item in range(1, 4):
             await shard.record([item, "other", 1.0, {}])
         shutil.copy(other + "-wal", crashed + "-wal")
-    try:
-        commits = _commits(crashed)
-    except JobError:
-        return
-    # The same pages of a shard with the same plan: good commits, in their order.
-    assert commits == [1.0, 1.0, 1.0]
+    with pytest.raises(JobError, match="is damaged at commit 1"):
+        _commits(crashed)
+
+
+async def test_a_disk_that_is_really_full_loses_nothing_that_was_acknowledged(make_shard: MakeShard) -> None:
+    path = make_shard(1000, batch=1000)
+    limited = _RECORD.replace("import asyncio, sys", "import asyncio, resource, sys").replace(
+        'owner="child")', 'owner="child")\n    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))'
+    )
+    done = subprocess.run([sys.executable, "-c", limited, path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "JobError: the journal" in done.stderr
+    assert "cannot be written" in done.stderr
+    acknowledged = {int(line) for line in done.stdout.split()}
+    assert 0 < len(acknowledged) < 1000
+    async with Shard.open(path, owner="test") as shard:
+        assert acknowledged <= set(shard.last_phases())
+        await shard.record([1, "done", 2.0, {}])
 
 
 async def test_recording_goes_on_after_a_torn_end(crashed: str) -> None:

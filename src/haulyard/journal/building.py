@@ -9,8 +9,8 @@ say more of its tables::
     log(seq INTEGER PRIMARY KEY, body TEXT, crc INTEGER)          a row a commit
 
 While it is made it is called ``NAME.db.part`` and nothing protects it: a part that was not sealed is thrown
-away. Sealed means: synced, renamed to ``NAME.db``, the directory synced. ``NAME.db.lock`` is held by who works
-on it; ``NAME.db-wal`` and ``NAME.db-shm`` are SQLite's own and belong to the file: copy all three.
+away. Sealed means: synced, renamed to ``NAME.db``, the directory synced. ``NAME.db.lock`` is held by who
+works on it; ``NAME.db-wal`` and ``NAME.db-shm`` are SQLite's own and belong to the file: copy all three.
 """
 
 from __future__ import annotations
@@ -63,7 +63,12 @@ class ShardBuilder:
         self._columns = tuple(columns[1:] if columns[0] == "id" else columns)
         if os.path.exists(path):
             raise JobError(f"{path} is there already", hint="a sealed shard is not made again")
-        self.meta |= {"format": meta.FORMAT, "table": table, "columns": " ".join(self._columns)}
+        self.meta |= {
+            "format": meta.FORMAT,
+            "id": os.urandom(8).hex(),
+            "table": table,
+            "columns": " ".join(self._columns),
+        }
         try:
             self._forget_part()
             self._connection = sqlite3.connect(

@@ -4,7 +4,9 @@ One row of ``log`` is one group commit::
 
     seq    1, 2, 3 … without a gap
     body   a JSON array of entries, each [item, phase, at, {details}]
-    crc    zlib.crc32(body, zlib.crc32(b"<crc of the row before, 0 for the first>:<seq>"))
+    crc    zlib.crc32(body, zlib.crc32(b"<crc of the row before>:<seq>"))
+
+where the row before the first one has the CRC-32 of the shard's ``id`` in ``meta``,
 
 so that a row that was changed, lost, added or moved is found, but for rows lost at the very end: that is a
 log as it was earlier, and what it does not say is asked of the store. Where the shard was closed in order,
@@ -59,7 +61,9 @@ class Link(NamedTuple):
         return f"{self.seq}:{self.crc}"
 
 
-BEGINNING: Final = Link(0, 0)
+def beginning(shard_id: str) -> Link:
+    """Return what the chain of a shard hangs on: another shard's WAL does not fit."""
+    return Link(0, zlib.crc32(shard_id.encode()))
 
 
 def verified_end(connection: sqlite3.Connection, path: str) -> Link:
@@ -68,7 +72,7 @@ def verified_end(connection: sqlite3.Connection, path: str) -> Link:
     Raises:
         JobError: It is damaged.
     """
-    end = BEGINNING
+    end, _ = _ends(connection, path)
     for link, _ in _commits(connection, path):
         end = link
     return end
@@ -156,8 +160,7 @@ class Phases(Mapping[int, str]):
 
 def _commits(connection: sqlite3.Connection, path: str) -> Iterator[tuple[Link, str]]:
     """Yield all commits in order, each verified: its link and its body."""
-    link: Link = BEGINNING
-    closed = _closed(connection, path)
+    link, closed = _ends(connection, path)
     while True:
         with foreign_errors(path):
             page = connection.execute(
@@ -183,9 +186,13 @@ def _decoded(body: str) -> list[Any]:
     return entries
 
 
-def _closed(connection: sqlite3.Connection, path: str) -> Link:
-    text = meta.read(connection, path).get(CLOSED, str(BEGINNING))
-    seq, found, crc = text.partition(":")
+def _ends(connection: sqlite3.Connection, path: str) -> tuple[Link, Link]:
+    """Return where the chain begins, and how far it went when the shard was last closed."""
+    values = meta.read(connection, path)
+    if "id" not in values:
+        raise damaged(path, "in its meta row 'id'")
+    first = beginning(values["id"])
+    seq, found, crc = values.get(CLOSED, str(first)).partition(":")
     if not (found and seq.isdecimal() and crc.isdecimal()):
-        raise damaged(path, "where it says how its log ends")
-    return Link(int(seq), int(crc))
+        raise damaged(path, f"in its meta row {CLOSED!r}")
+    return first, Link(int(seq), int(crc))

@@ -1,6 +1,7 @@
 """The table ``meta`` of a shard: small texts by name, each with ``crc``, the CRC-32 of ``name=value``.
 
-Names that Haulyard uses itself: ``format`` (the layout's number), ``table`` and ``columns`` (the plan's, ids
+Names that Haulyard uses itself: ``format`` (the layout's number), ``id`` (random; no two shards have
+the same), ``table`` and ``columns`` (the plan's, ids
 aside), ``rows`` (how many there are), ``closed`` (see `haulyard.journal.log`), ``tally`` (JSON) and
 ``finished`` (the number of the last commit when the tally was made; later commits make both void).
 """
