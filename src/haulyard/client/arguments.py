@@ -202,9 +202,13 @@ def seconds_of(duration: float | timedelta) -> int:
 
 def filter_of(include: Patterns, exclude: Patterns) -> Filter:
     """Return the filter for what ``include`` matches (everything, if empty) and ``exclude`` does not."""
+    return Filter(patterns_of(include, exclude))
+
+
+def patterns_of(include: Patterns, exclude: Patterns) -> list[Pattern]:
+    """Return the patterns of a filter in the order in which they count."""
     patterns = [Pattern(include=True, text=text) for text in _listed(include)]
-    patterns += [Pattern(include=False, text=text) for text in _listed(exclude)]
-    return Filter(patterns)
+    return patterns + [Pattern(include=False, text=text) for text in _listed(exclude)]
 
 
 def _listed(patterns: Patterns) -> Sequence[str]:

@@ -80,3 +80,8 @@ class Client(BlockingObjectCalls, BlockingTransferCalls):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def inside(client: Client) -> tuple[AsyncClient, Portal]:
+    """Return the client that a blocking one drives, and the way into its loop, for the rooms above."""
+    return client._client, client._portal  # noqa: SLF001 -- the class above

@@ -103,6 +103,14 @@ class Session:
         store = await connection.proved(place.store.bucket, below=below, may_write=may_write)
         return place._replace(store=store)
 
+    def separate(self, settings: Settings, *, rate: float = 0.0) -> Connection:
+        """Return a new connection with the client's keys, which the caller closes.
+
+        ``rate`` is the most requests a second that it makes; 0 for any number.
+        """
+        keys = None if self._keys is None else fixed_keys(*self._keys)
+        return Connection(settings, self.emit, credentials=keys, rate=rate)
+
     async def close(self) -> None:
         """Close the connections; closing twice is harmless."""
         self._is_closed = True
@@ -122,6 +130,11 @@ class Session:
         credentials = None if keys is None else fixed_keys(*keys)
         opened = self._connections[source] = Connection(settings, self.emit, credentials=credentials)
         return opened
+
+
+def session_of(client: Calls) -> Session:
+    """Return the session of a client, for the rooms above this one."""
+    return client._session  # noqa: SLF001 -- the class below, of this room
 
 
 class _Process:
