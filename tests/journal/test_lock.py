@@ -24,6 +24,9 @@ sys.stdin.read()
 """
 
 
+_ABSURD = b'{"pid": 1, "host": "h", "command": "c", "since": 1e300}'
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> str:
     return str(tmp_path / "job.lock")
@@ -88,7 +91,7 @@ def test_no_file_is_held_by_nobody(path: str) -> None:
     assert holder_of(path) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid": "x"}', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid": "x"}', b"\xff", _ABSURD])
 def test_a_holder_who_has_not_said_who_it_is_locks_all_the_same(path: str, content: bytes) -> None:
     with _lock(path):
         with open(path, "wb") as file:

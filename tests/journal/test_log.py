@@ -105,10 +105,17 @@ async def test_a_good_chain_with_a_bad_content_is_refused_too(path: str, body: s
 
 
 async def test_what_was_read_before_the_damage_is_good(path: str, tamper: Tamper) -> None:
-    tamper(path, "UPDATE log SET crc = 0 WHERE seq = 4")
-    with Shard.open(path, owner="test", read_only=True) as shard:
-        entries = shard.entries()
-        assert next(entries).item == 1
+    async with Shard.open(path, owner="test") as shard:
+        for _ in range(100):
+            await shard.record([6, "copied", 1.0, {}])
+    tamper(path, "UPDATE log SET crc = 0 WHERE seq = 100")
+    read: list[Entry] = []
+    with (
+        Shard.open(path, owner="test", read_only=True) as shard,
+        pytest.raises(JobError, match="at commit 100"),
+    ):
+        read.extend(shard.entries())
+    assert [entry.item for entry in read[:6]] == [1, 2, 3, 4, 5, 6]
 
 
 async def test_a_later_run_goes_on_with_the_chain(path: str) -> None:

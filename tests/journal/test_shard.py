@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -164,7 +165,7 @@ async def test_no_byte_of_the_plan_can_change_unnoticed(make_shard: MakeShard) -
         whole = list(shard.rows())
     with open(path, "rb") as file:
         content = file.read()
-    for position in range(0, len(content), 37):
+    for position in range(0, len(content), 101):
         changed = bytearray(content)
         changed[position] ^= 0x10
         with open(path, "wb") as file:
@@ -273,6 +274,13 @@ async def test_a_tampered_tally_is_refused(make_shard: MakeShard, tamper: Tamper
     tamper(path, "UPDATE meta SET value = '{\"done\":2}' WHERE name = 'tally'")
     with pytest.raises(JobError, match="is damaged in its meta row 'tally'"):
         _reader(path)
+
+
+async def test_reading_a_closed_shard_is_no_damage(make_shard: MakeShard) -> None:
+    shard = _reader(make_shard())
+    shard.release()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        list(shard.rows())
 
 
 async def test_a_closed_shard_is_one_file_and_free(make_shard: MakeShard) -> None:

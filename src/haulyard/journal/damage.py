@@ -61,6 +61,9 @@ def foreign_errors(path: str) -> Iterator[None]:
     """Translate what SQLite raises while a shard is read. Raises JobError."""
     try:
         yield
+    except sqlite3.ProgrammingError:
+        # The caller's own mistake, as reading a shard that it has closed; the file has no part in it.
+        raise
     except sqlite3.Error as error:
         if concerns_surroundings(error):
             raise JobError(

@@ -74,7 +74,7 @@ class Lock:
                 f"{what} cannot be locked: {path}: {error.strerror}",
                 hint="the directory of jobs must be writable; HAUL_JOB_DIR names another one",
             ) from error
-        holder = Holder(os.getpid(), os.uname().nodename, command, round(time.time(), 3))
+        holder = Holder(os.getpid(), os.uname().nodename, " ".join(command.split()), round(time.time(), 3))
         os.ftruncate(descriptor, 0)
         # Only a courtesy to others: a full disk is no reason not to hold the lock.
         with suppress(OSError):
@@ -118,9 +118,13 @@ def _read(path: str) -> Holder:
     try:
         with open(path, "rb") as file:
             fields = json.loads(file.read(4096))
-        return Holder(int(fields["pid"]), str(fields["host"]), str(fields["command"]), float(fields["since"]))
-    except (OSError, ValueError, LookupError, TypeError):
+        holder = Holder(
+            int(fields["pid"]), str(fields["host"]), str(fields["command"]), float(fields["since"])
+        )
+        str(holder)  # not every number is a time
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
         return _SOMEBODY
+    return holder
 
 
 def _locked(path: str) -> int | None:

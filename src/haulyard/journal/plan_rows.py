@@ -23,6 +23,7 @@ class PlanRows:
     def __init__(self, connection: sqlite3.Connection, path: str, values: Mapping[str, str]) -> None:
         self._connection = connection
         self._path = path
+        self._recent: list[tuple[Any, ...]] = []
         try:
             if values["format"] != meta.FORMAT:
                 raise JobError(
@@ -64,10 +65,14 @@ class PlanRows:
         """
         if not 1 <= item <= self.count:
             raise JobError(f"{self._path} has no row {item}", hint=f"its rows are 1 to {self.count}")
-        seal = self._seal(self._first_of(item))
-        if seal.last < item:
-            raise damaged(self._path, f"in its plan: no seal for row {item}")
-        return self._batch(seal, "")[item - seal.first]
+        # Who asks for single rows mostly asks for neighbours.
+        if not self._recent or not self._recent[0][0] <= item <= self._recent[-1][0]:
+            seal = self._seal(self._first_of(item))
+            if seal.last < item:
+                raise damaged(self._path, f"in its plan: no seal for row {item}")
+            self._recent = self._batch(seal, "")
+        first: int = self._recent[0][0]
+        return self._recent[item - first]
 
     def crc(self, first: int, last: int) -> int:
         """Return the CRC of the rows as they are now.
