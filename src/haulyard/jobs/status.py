@@ -312,25 +312,43 @@ class _Reading:
             if tally is None:
                 self._add_open(path, shard)
                 return
-            # It says nothing of the last minute, unless it was written in it.
             if self._is_recent(path):
-                self.recent += _Journal(shard, self._since).recent
+                # It was written in the last minute, of which a tally says nothing.
+                self._look(shard)
             self.phases.update(tally.get("phases", {}))
             self.sizes[Phase.DONE.value] += tally.get("bytes", 0)
 
     def _add_open(self, path: str, shard: Shard) -> None:
         """Add a shard with work left to do."""
-        journal = _Journal(shard, self._since)
-        if not journal.phases:
-            count, size = _query(path, _SUMS)[0]
-            self._add("", count, size)
+        phases = shard.last_phases()
+        if not phases:
+            self._add("", *_query(path, _SUMS)[0])
             return
+        codes, names = phases.codes, phases.names
+        sums = [[0, 0] for _ in names]
         for item, size in _query(path, _SIZES):
-            self._add(journal.phases.get(item, ""), 1, size)
-        self.recent += journal.recent
-        for item in sorted(journal.failed)[: SAMPLES - len(self.failures)]:
+            held = sums[codes[item]]
+            held[0] += 1
+            held[1] += size
+        for name, (count, size) in zip(names, sums, strict=True):
+            self._add(name, count, size)
+        has_failed = Phase.FAILED.value in names and sums[names.index(Phase.FAILED.value)][0]
+        if self._is_recent(path) or (has_failed and len(self.failures) < SAMPLES):
+            self._look(shard)
+
+    def _look(self, shard: Shard) -> None:
+        """Find a shard's first failures with their reasons, and what ended in the last minute."""
+        failed: dict[int, str] = {}
+        for item, phase, at, details in shard.entries():
+            if phase == Phase.FAILED:
+                failed[item] = str(details.get("message") or details.get("error") or "")
+            elif failed:
+                failed.pop(item, None)
+            if at >= self._since and phase in _OVER:
+                self.recent += 1
+        for item in sorted(failed)[: SAMPLES - len(self.failures)]:
             _, _, _, key, *_, destination, _, _, _ = shard.row(item)
-            self.failures.append((key or destination, journal.failed[item]))
+            self.failures.append((key or destination, failed[item]))
 
     def _add(self, phase: str, count: int, size: int) -> None:
         if count:
@@ -343,25 +361,6 @@ class _Reading:
             with suppress(OSError):
                 times.append(os.stat(name).st_mtime)
         return max(times) >= self._since
-
-
-class _Journal:
-    """What the journal of a shard says of each item, and how many came to their end since a moment."""
-
-    def __init__(self, shard: Shard, since: float) -> None:
-        self.phases: dict[int, str] = {}
-        self.failed: dict[int, str] = {}
-        self.recent = 0
-        for item, phase, at, details in shard.entries():
-            if not item:
-                continue
-            self.phases[item] = phase
-            if phase == Phase.FAILED:
-                self.failed[item] = str(details.get("message") or details.get("error") or "")
-            elif self.failed:
-                self.failed.pop(item, None)
-            if at >= since and phase in _OVER:
-                self.recent += 1
 
 
 def _query(path: str, sql: str) -> list[tuple[int, int]]:

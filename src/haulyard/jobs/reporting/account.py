@@ -32,11 +32,10 @@ class Sum:
         self.objects = 0
         self.size = 0
 
-    def add(self, size: int) -> None:
-        """Count one object; a size below 0 is not known."""
-        self.objects += 1
-        if size > 0:
-            self.size += size
+    def add(self, objects: int, size: int) -> None:
+        """Count so many objects of so many bytes in all."""
+        self.objects += objects
+        self.size += size
 
     def fields(self) -> dict[str, int]:
         """Return it for programs."""
@@ -83,8 +82,7 @@ class Account:
         """Everything that is acted on."""
         total = Sum()
         for each in self.phases.values():
-            total.objects += each.objects
-            total.size += each.size
+            total.add(each.objects, each.size)
         return total
 
     @property
@@ -93,8 +91,7 @@ class Account:
         total = Sum()
         for action, each in self.actions.items():
             if action != Action.FOLDER:
-                total.objects += each.objects
-                total.size += each.size
+                total.add(each.objects, each.size)
         return total
 
     @property

@@ -1,21 +1,27 @@
-"""One shard read for a report: its journal, then its plan; every object is counted and gets its line."""
+"""One shard read for a report: its journal, then its plan; every object is counted and gets its line.
+
+A million operations pass here, so what is done for each is one or two operations on a dictionary, and what
+they have in common is counted together at the end of the shard (10 us for each in all, the journal's own
+reading included).
+"""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from haulyard.errors import JobError
 from haulyard.jobs.model import NO_RULE, Action, Phase
 from haulyard.jobs.reporting.account import ACTING, LEFT
-from haulyard.journal.reporting.completion import FAILED, PENDING, SKIPPED, SUCCEEDED, UNDONE, encoded
+from haulyard.journal.reporting.completion import FAILED, PENDING, SKIPPED, SUCCEEDED, UNDONE, line
 from haulyard.journal.reporting.content import Failure
 from haulyard.journal.reporting.series import Run
 from haulyard.journal.shard import Shard
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from haulyard.jobs.reporting.account import Account
     from haulyard.journal.reporting.completion import Completion
@@ -24,10 +30,13 @@ _DONE: Final = Phase.DONE.value
 _COPIED: Final = Phase.COPIED.value
 _FAILED: Final = Phase.FAILED.value
 _SKIPPED: Final = Phase.SKIPPED.value
-_UNDOING: Final = frozenset({Phase.RETURNED.value, Phase.UNDONE.value, Phase.KEPT.value})
-#: What the journal says of a copy and a report repeats.
-_TOLD: Final = ("verified", "etag", "version", "marker", "made", "destination", "replaced", "reason")
+_UNDONE: Final = Phase.UNDONE.value
+_UNDOING: Final = frozenset({Phase.RETURNED.value, _UNDONE, Phase.KEPT.value})
 _VERIFIED: Final = frozenset({_DONE, _COPIED, Phase.KEPT.value})
+_QUOTE: Final = '"'
+_ORDERED: Final = Action.ORDERED.value
+#: What else the journal may say of a copy that a report repeats.
+_TOLD: Final = ("version", "marker", "made", "destination", "replaced", "reason")
 
 _WHY: Final = {
     Action.UNMATCHED: "no rule takes it",
@@ -69,84 +78,105 @@ def fold(path: str, account: Account, completion: Completion, names: Names) -> N
     """
     try:
         with Shard.open(path, owner="report", read_only=True) as shard:
-            journal = _Journal(account)
+            journal = _Journal()
             try:
                 for item, phase, at, details in shard.entries():
                     journal.take(item, phase, at, details)
             except JobError as error:
                 journal.is_whole = False
                 account.damaged.append(str(error))
-            journal.end()
+            journal.count_into(account)
             lines = _Lines(account, journal, names)
-            for page in shard.rows():
-                completion.add(lines.of(page))
+            try:
+                for page in shard.rows():
+                    completion.add(lines.of(page))
+            finally:
+                lines.count()
     except JobError as error:
         account.damaged.append(str(error))
 
 
 class _Journal:
-    """What the journal of one shard says of each item."""
+    """What the journal of one shard says of each item, and when things happened."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self) -> None:
         self.is_whole = True
         self.phases: dict[int, str] = {}
         self.told: dict[int, str] = {}
         self.verified: dict[int, str] = {}
         self.troubles: dict[int, _Trouble] = {}
-        self._account = account
-        self._run: Run | None = None
+        self._runs: list[Run] = []
         self._last = 0.0
+        # Times are to the millisecond and durations to a tenth of it: most come several times.
+        self._ended: list[float] = []
+        self._moved: dict[float, int] = {}
+        self._seconds: list[float] = []
+        self._recorded: list[str] = []
 
     def take(self, item: int, phase: str, at: float, details: Mapping[str, Any]) -> None:
         """Take in one entry."""
-        account = self._account
         if not item:
             self._begin(at, details)
             return
         self._last = at
         self.phases[item] = phase
-        if details:
-            self._remember(item, details)
         if phase == _DONE:
-            # A copy's bytes came with its verification, unless that was the same entry.
-            account.throughput.add(at, 1, details.get("size") or 0)
-        elif phase == _COPIED:
-            account.throughput.add(at, 0, details.get("size") or 0)
-        elif phase == _FAILED:
-            trouble = _trouble(details, at)
-            self.troubles[item] = trouble
-            account.recorded[trouble.kind] += 1
+            self._ended.append(at)
+        if details:
+            self._remember(item, at, details)
+        if phase == _FAILED:
+            self.troubles[item] = trouble = _trouble(details, at)
+            self._recorded.append(trouble.kind)
         elif phase in _UNDOING:
-            self._undoing(phase, at)
+            self._undo(phase, at)
 
-    def end(self) -> None:
-        """Note the run that the journal ends with."""
-        if self._run is not None:
-            self._account.runs.add(self._run._replace(end=max(self._last, self._run.start)))
-            self._run = None
+    def count_into(self, account: Account) -> None:
+        """Add when things happened, and how long they took."""
+        self._end_run()
+        for run in self._runs:
+            account.runs.add(run)
+        for at, count in Counter(self._ended).items():
+            account.throughput.add(at, count, 0)
+        for at, size in self._moved.items():
+            account.throughput.add(at, 0, size)
+        for seconds, count in Counter(self._seconds).items():
+            account.durations.add(seconds, count)
+        account.recorded.update(self._recorded)
 
     def _begin(self, at: float, details: Mapping[str, Any]) -> None:
-        self.end()
+        self._end_run()
         self._last = at
         command = str(details.get("command", "apply"))
-        self._run = Run(at, at, command, str(details.get("host", "")), int(details.get("pid", 0)))
+        self._runs.append(Run(at, at, command, str(details.get("host", "")), int(details.get("pid", 0))))
 
-    def _undoing(self, phase: str, at: float) -> None:
-        if phase == Phase.UNDONE:
-            self._account.throughput.add(at, 1, 0)
-        if self._run is not None and self._run.command != "undo":
-            self._run = self._run._replace(command="undo")
+    def _end_run(self) -> None:
+        if self._runs:
+            run = self._runs[-1]
+            self._runs[-1] = run._replace(end=max(self._last, run.start))
 
-    def _remember(self, item: int, details: Mapping[str, Any]) -> None:
-        if (seconds := details.get("seconds")) is not None:
-            self._account.durations.add(seconds)
-        if verified := details.get("verified"):
-            self.verified[item] = verified
-        # The text is a quarter of what the details take in memory.
-        if told := ", ".join([f'"{name}": {_json(details[name])}' for name in _TOLD if name in details]):
-            before = self.told.get(item)
-            # A copy that was made again tells everything again.
-            self.told[item] = told if before is None or "etag" in details else f"{before}, {told}"
+    def _undo(self, phase: str, at: float) -> None:
+        if phase == _UNDONE:
+            self._ended.append(at)
+        if self._runs and self._runs[-1].command != "undo":
+            self._runs[-1] = self._runs[-1]._replace(command="undo")
+
+    def _remember(self, item: int, at: float, details: Mapping[str, Any]) -> None:
+        if "seconds" in details:
+            self._seconds.append(details["seconds"])
+        if "size" in details:
+            # Bytes count when a copy is there, which for a move is before it is done.
+            self._moved[at] = self._moved.get(at, 0) + details["size"]
+        told = ""
+        if "verified" in details:
+            self.verified[item] = verified = details["verified"]
+            told = f'"verified":"{verified}","etag":{encode_basestring_ascii(details["etag"].strip(_QUOTE))}'
+        more = [f'"{name}":{_json(details[name])}' for name in _TOLD if details.get(name, "") != ""]
+        if more:
+            told = ",".join([told, *more] if told else more)
+        if told:
+            # The text takes a quarter of the memory of the details. A copy made again tells everything again.
+            before = "" if "verified" in details else self.told.get(item, "")
+            self.told[item] = f"{before},{told}" if before else told
 
 
 class _Lines:
@@ -156,65 +186,76 @@ class _Lines:
         self._account = account
         self._journal = journal
         self._names = names
+        self._sums: dict[tuple[int, int, int, str, str], list[int]] = {}
 
-    def of(self, page: Sequence[tuple[Any, ...]]) -> list[tuple[str, str, str, str, str, str, str]]:
-        """Return a page's lines; what is ordered has its line where it acts."""
-        account, bucket = self._account, self._names.bucket
-        actions, rules, conflicts = account.actions, account.rules, account.conflicts
-        lines = []
+    def of(self, page: Sequence[tuple[Any, ...]]) -> Iterator[str]:
+        """Yield the lines of a page; what is ordered has its line where it acts."""
+        journal, sums, bucket = self._journal, self._sums, self._names.bucket
         for item, action, rule, key, version, size, _, _, _, destination, _, conflict, _ in page:
-            if action == Action.ORDERED:
+            if action == _ORDERED:
                 continue
-            actions[action].add(size)
-            if rule != NO_RULE:
-                rules[rule].add(size)
-            if conflict:
-                conflicts[conflict].add(size)
             if action in ACTING:
-                end = self._end(item, key or destination, size, destination)
+                phase = journal.phases.get(item, LEFT)
+                what = (action, rule, conflict, phase, journal.verified.get(item, ""))
+                end = self._end(item, phase, key or destination, destination)
             else:
-                why = Action(action)
-                end = (SKIPPED, "", _code(why), _message(_WHY.get(why, why.word)))
-            where = bucket if key else self._names.destination_bucket
-            lines.append((where, encoded(key or destination), version, *end))
-        return lines
+                what = (action, rule, conflict, LEFT, "")
+                end = _LEFT_ALONE[action]
+            held = sums.get(what)
+            if held is None:
+                held = sums[what] = [0, 0]
+            held[0] += 1
+            held[1] += max(size, 0)
+            if key:
+                yield line(bucket, key, version, *end)
+            else:
+                yield line(self._names.destination_bucket, destination, version, *end)
 
-    def _end(self, item: int, key: str, size: int, destination: str) -> tuple[str, str, str, str]:
-        """Count what became of an operation; return its status, HTTP's, the code and the message."""
-        account, journal = self._account, self._journal
-        phase = journal.phases.get(item, LEFT)
-        account.phases[phase].add(size)
-        if phase in _VERIFIED and (verified := journal.verified.get(item)):
-            account.verified[verified] += 1
+    def count(self) -> None:
+        """Add the rows of all pages to the account."""
+        account = self._account
+        for (action, rule, conflict, phase, verified), (count, size) in self._sums.items():
+            account.actions[action].add(count, size)
+            if rule != NO_RULE:
+                account.rules[rule].add(count, size)
+            if conflict:
+                account.conflicts[conflict].add(count, size)
+            if action in ACTING:
+                account.phases[phase].add(count, size)
+            if verified and phase in _VERIFIED:
+                account.verified[verified] += count
+
+    def _end(self, item: int, phase: str, key: str, destination: str) -> tuple[str, str, str, str]:
+        """Return what became of an operation."""
+        journal = self._journal
         told = journal.told.get(item, "")
         if destination and '"destination"' not in told:
             whole = encode_basestring_ascii(self._names.destination + destination)
-            told = f'"destination": {whole}, {told}' if told else f'"destination": {whole}'
+            told = f'"destination":{whole},{told}' if told else f'"destination":{whole}'
+        told = f"{{{told}}}" if told else ""
         if phase == _DONE:
-            return SUCCEEDED, "200", "", f"{{{told}}}" if told else ""
+            return SUCCEEDED, "200", "", told
         if phase == _FAILED:
             trouble = journal.troubles[item]
-            account.fail(Failure(key, trouble.kind, trouble.message, trouble.at))
+            self._account.fail(Failure(key, trouble.kind, trouble.message, trouble.at))
             return FAILED, trouble.status, trouble.code, trouble.message
         if not journal.is_whole:
             return PENDING, "", "JournalDamaged", "what became of it is not known; the store says"
-        return _rest(phase, f"{{{told}}}" if told else "", self._names.half)
+        return _unfinished(phase, told, self._names.half)
 
 
-def _rest(phase: str, told: str, half: str) -> tuple[str, str, str, str]:
+def _unfinished(phase: str, told: str, half: str) -> tuple[str, str, str, str]:
     """Return what the report says of what is neither done nor failed."""
-    if phase == _COPIED:
-        return PENDING, "", half, told
-    if phase == _SKIPPED:
-        return SKIPPED, "", "LeftAlone", told
-    if phase == Phase.UNDONE:
-        return UNDONE, "200", "", told
-    if phase == Phase.KEPT:
+    ends = {
+        LEFT: (PENDING, "", "", told),
+        _COPIED: (PENDING, "", half, told),
+        _SKIPPED: (SKIPPED, "", "LeftAlone", told),
+        _UNDONE: (UNDONE, "200", "", told),
         # Undoing left it as it was: it is done.
-        return SUCCEEDED, "200", "KeptByUndo", told
-    if phase == Phase.RETURNED:
-        return PENDING, "", "CopyNotDeleted", told
-    return PENDING, "", "", told
+        Phase.KEPT.value: (SUCCEEDED, "200", "KeptByUndo", told),
+        Phase.RETURNED.value: (PENDING, "", "CopyNotDeleted", told),
+    }
+    return ends[phase]
 
 
 def _trouble(details: Mapping[str, Any], at: float) -> _Trouble:
@@ -224,13 +265,14 @@ def _trouble(details: Mapping[str, Any], at: float) -> _Trouble:
     return _Trouble(kind, code or kind, status, str(details.get("message") or ""), at)
 
 
-def _code(action: Action) -> str:
-    return "".join(part.capitalize() for part in action.word.split("-"))
-
-
-def _message(text: str) -> str:
-    return f'{{"reason": {encode_basestring_ascii(text)}}}'
+def _left_alone(action: Action) -> tuple[str, str, str, str]:
+    code = "".join(part.capitalize() for part in action.word.split("-"))
+    reason = encode_basestring_ascii(_WHY.get(action, action.word))
+    return SKIPPED, "", code, f'{{"reason":{reason}}}'
 
 
 def _json(value: object) -> str:
     return encode_basestring_ascii(value) if isinstance(value, str) else json.dumps(value)
+
+
+_LEFT_ALONE: Final = {action.value: _left_alone(action) for action in Action}

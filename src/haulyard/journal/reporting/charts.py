@@ -142,7 +142,7 @@ def latencies(durations: Durations, marks: Sequence[int] = (50, 95, 99)) -> str:
 
 
 def bars(breakdown: Breakdown, most: int = 12) -> str:
-    """Draw the first ``most`` shares as bars: their counts, and their bytes beside them where they have some."""
+    """Draw the first ``most`` shares as bars: their counts, and their bytes beside them if they have some."""
     shares = breakdown.shares[:most]
     sized = any(share.size for share in shares)
     figure = _figure(_WIDTH, 0.5 + _BAR * len(shares))

@@ -35,13 +35,13 @@ class Durations:
         self.longest = 0.0
         self._classes: dict[int, int] = {}
 
-    def add(self, seconds: float) -> None:
-        """Count one duration."""
-        self.count += 1
-        self.total += seconds
+    def add(self, seconds: float, count: int = 1) -> None:
+        """Count a duration, ``count`` times."""
+        self.count += count
+        self.total += seconds * count
         self.longest = max(self.longest, seconds)
         each = round(math.log(min(max(seconds, _LEAST), _MOST)) / _STEP)
-        self._classes[each] = self._classes.get(each, 0) + 1
+        self._classes[each] = self._classes.get(each, 0) + count
 
     @property
     def mean(self) -> float:
