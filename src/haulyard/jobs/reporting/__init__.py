@@ -85,9 +85,15 @@ class Reported:
 
 
 def write_report(
-    folder: JobFolder, *, emit: Emit = ignore, clock: Callable[[], float] = time.time
+    folder: JobFolder,
+    *,
+    directory: str = "",
+    emit: Emit = ignore,
+    clock: Callable[[], float] = time.time,
 ) -> Reported:
-    """Write the report of a bulk job into ``report/`` in its folder, over an earlier one.
+    """Write the report of a bulk job into ``directory``, by default ``report/`` in its folder.
+
+    An earlier one is replaced.
 
     It may be running, and damaged: what cannot be read is said in the report, which has the rest. Where
     matplotlib is not installed the page has tables and no charts, and a `Warned` says what to install.
@@ -97,7 +103,7 @@ def write_report(
         ConfigError: The report cannot be written.
     """
     specification = Specification.from_json(folder.specification)
-    directory = os.path.join(folder.path, "report")
+    directory = os.path.abspath(directory) if directory else os.path.join(folder.path, "report")
     about = About.of(folder, specification, clock())
     account = Account()
     names = _names(specification)
