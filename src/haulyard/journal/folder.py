@@ -154,7 +154,7 @@ class JobFolder:
         return []
 
     def remove(self) -> None:
-        """Remove the job with all that it knows.
+        """Remove the job with all that it knows; not from within `lock`, which it takes itself.
 
         Raises:
             JobError: A process works on it or on one of its shards, or the files cannot be removed.

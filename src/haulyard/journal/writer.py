@@ -111,7 +111,7 @@ class Writer:
                 self._check()
                 entries = self._group.entries
             entries.append(entry)
-            if not self._noted:
+            if not (self._noted or self._hurried):
                 self._noted = True
                 self._calls.put(_LINGER)
             if len(entries) == _CROWD and not self._hurried:
