@@ -44,7 +44,7 @@ def write_pages(root: Path, name: str, keys: int) -> None:
     for kind, (element, encode) in _KINDS.items():
         directory = root / "pages" / name / kind
         directory.mkdir(parents=True)
-        for start in range(0, keys, PAGE):
+        for start in range(0, max(keys, 1), PAGE):
             count = min(PAGE, keys - start)
             token = f"p{start + count}" if start + count < keys else ""
             page = _FIRST if start == 0 else f"p{start}"
