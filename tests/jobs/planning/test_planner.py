@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from contextlib import closing, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from haulyard.jobs.planning.summary import PlanSummary
 
 pytestmark = pytest.mark.anyio
+
+AnyStore = TypeVar("AnyStore", bound=MemoryStore)
 
 RULES = r"""
 [[rule]]
@@ -103,7 +105,7 @@ class Job:
         return sorted(path.read_text().splitlines()) if path.exists() else []
 
 
-async def filled(store: MemoryStore, count: int = 0, *keys: str) -> MemoryStore:
+async def filled(store: AnyStore, count: int = 0, *keys: str) -> AnyStore:
     for key in (*(f"in/log-{number:03}.gz" for number in range(count)), *keys):
         await store.put(key, key.encode())
     return store
