@@ -17,7 +17,7 @@ from haulyard.transfer.mapping import Target
 from haulyard.transfer.selection import select
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from haulyard.stores.base import Store
 
@@ -39,10 +39,15 @@ def row(
     return Operation(0, action, 0, key, version, size, modified, etag, "STANDARD", destination)
 
 
-def make_plan(directory: str, rows: Sequence[Operation], *, rows_a_shard: int = 3) -> JobFolder:
+def make_plan(
+    directory: str,
+    rows: Sequence[Operation],
+    *,
+    rows_a_shard: int = 3,
+    specification: Mapping[str, object] | None = None,
+) -> JobFolder:
     """Write a job's folder with these rows in shards of a few."""
-    specification = {"kind": "bulk", "verb": "move", "source": "s3://b/", "destination": "s3://b/"}
-    folder = JobFolder.create(directory, "job", specification)
+    folder = JobFolder.create(directory, "job", specification or {"kind": "bulk", "verb": "move"})
     for number, start in enumerate(range(0, len(rows), rows_a_shard)):
         path = os.path.join(folder.shards, f"{number:05}.db")
         builder = ShardBuilder(path, PLAN_DDL, PLAN_TABLE, PLAN_COLUMNS)
