@@ -36,7 +36,10 @@ _VERIFIED: Final = frozenset({_DONE, _COPIED, Phase.KEPT.value})
 _QUOTE: Final = '"'
 _ORDERED: Final = Action.ORDERED.value
 #: What else the journal may say of a copy that a report repeats.
-_TOLD: Final = ("version", "marker", "made", "destination", "replaced", "reason")
+_TOLD: Final = ("marker", "made", "destination", "replaced", "reason")
+
+#: etag, version, size, verified, seconds.
+_USUAL: Final = 5
 
 _WHY: Final = {
     Action.UNMATCHED: "no rule takes it",
@@ -170,8 +173,11 @@ class _Journal:
         if "verified" in details:
             self.verified[item] = verified = details["verified"]
             told = f'"verified":"{verified}","etag":{encode_basestring_ascii(details["etag"].strip(_QUOTE))}'
-        more = [f'"{name}":{_json(details[name])}' for name in _TOLD if details.get(name, "") != ""]
-        if more:
+            if version := details.get("version"):
+                told += f',"version":{encode_basestring_ascii(version)}'
+        # Most copies have nothing else to say.
+        if len(details) > _USUAL or not told:
+            more = [f'"{name}":{_json(details[name])}' for name in _TOLD if name in details]
             told = ",".join([told, *more] if told else more)
         if told:
             # The text takes a quarter of the memory of the details. A copy made again tells everything again.

@@ -75,6 +75,8 @@ _STEPS: Final = (
 # Decades of a logarithmic axis beyond which only powers of ten have room.
 _FEW_DECADES = 3
 _MOST_TICKS = 5
+# Marks that are close together: one before its line, one lifted above the others, one after its line.
+_SIDES = ("right", "center", "left")
 
 
 def available() -> bool:
@@ -128,16 +130,17 @@ def latencies(durations: Durations, marks: Sequence[int] = (50, 95, 99)) -> str:
     )
     axes.set_xscale("log")
     _style(axes, words=wording.number)
-    ticks = _decimal_steps(buckets[0].low, buckets[-1].high)
+    low, high = buckets[0].low, buckets[-1].high
+    ticks = _decimal_steps(low, high)
     axes.set_xticks(ticks, [wording.duration(each) for each in ticks])
     axes.set_xticks([], minor=True)
+    # The last mark is written beside its line, and may lie near the end.
     axes.margins(x=0.02)
+    axes.set_xlim(right=max(axes.get_xlim()[1], durations.percentile(max(marks)) * (high / low) ** 0.25))
     for level, percent in enumerate(marks):
         at = durations.percentile(percent)
         axes.axvline(at, color=_MARK, linewidth=1, linestyle=_DASHES)
-        # The marks are close together: every other one is lifted, and none leaves the page.
-        beside = "right" if level == len(marks) - 1 else "center"
-        _above(axes, at, f"p{percent} {wording.duration(at)}", _INK, beside, lift=11 * (level % 2), data=True)
+        _above(axes, at, f"p{percent} {wording.duration(at)}", _INK, _SIDES[level % 3], lift=level, data=True)
     return _svg(figure, "latencies")
 
 
@@ -184,7 +187,14 @@ def _above(
     """Write above the axes, at a value of the x axis (``data``) or a fraction of it."""
     across = axes.get_xaxis_transform() if data else axes.transAxes
     axes.annotate(
-        text, (at, 1), (0, 4 + lift), across, textcoords="offset points", ha=align, color=colour, fontsize=9.5
+        text,
+        (at, 1),
+        (0, 4 + 11 * (lift % 2)),
+        across,
+        textcoords="offset points",
+        ha=align,
+        color=colour,
+        fontsize=9.5,
     )
 
 
@@ -193,7 +203,7 @@ def _bar_chart(
 ) -> None:
     drawn = axes.barh(range(len(values)), values, height=0.62, color=colour)
     axes.bar_label(drawn, [words(value) for value in values], padding=4, color=_INK, fontsize=9.5)
-    axes.set_xlim(0, max(values, default=1.0) * 1.22 or 1.0)
+    axes.set_xlim(0, max(values, default=1.0) * 1.4 or 1.0)
     axes.set_title(title, loc="left", fontsize=9.5, color=_QUIET)
     axes.set_xticks([])
     axes.tick_params(axis="y", length=0, colors=_INK, labelsize=10)

@@ -41,9 +41,18 @@ def encoded(key: str) -> str:
 
 
 def line(bucket: str, key: str, version: str, status: str, http: str, code: str, message: str) -> str:
-    """Return a line with `COLUMNS`; ``key`` is encoded here, the others are quoted where they have to be."""
-    start = f"{_quoted(bucket)},{encoded(key)},{_quoted(version)},{status},{http},{_quoted(code)}"
-    return f"{start},{_quoted(message)}\n"
+    """Return a line with `COLUMNS`.
+
+    ``key`` is encoded here; the version, the code and the message are quoted, buckets never have to be.
+    """
+    # Most have no version and no code, and every message but the empty one has quotes of its own.
+    if version:
+        version = _quoted(version)
+    if code:
+        code = _quoted(code)
+    if message:
+        message = '"' + message.replace('"', '""') + '"'
+    return f"{bucket},{encoded(key)},{version},{status},{http},{code},{message}\n"
 
 
 def _quoted(text: str) -> str:

@@ -67,7 +67,7 @@ def _steps(content: Content) -> Iterator[str]:
     if content.steps:
         yield '<section class="wide"><h2>What to do next</h2><ol class="steps">'
         for step in content.steps:
-            yield f"<li>{_text(step.why)} <code>{_text(step.command)}</code></li>"
+            yield f"<li>{_text(step.why[:1].upper() + step.why[1:])} <code>{_text(step.command)}</code></li>"
         yield "</ol></section>"
 
 
