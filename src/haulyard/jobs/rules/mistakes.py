@@ -24,13 +24,13 @@ class Mistake(NamedTuple):
 class RulesError(ConfigError):
     """A file of rules that cannot be used; ``mistakes`` are all that were found, in the order of the lines.
 
-    `lines` is what to show: one line for each mistake. ``str(error)`` has them all, one a line.
+    `lines` is what to show people: a line for each mistake. ``str(error)`` has them all in one line.
     """
 
     def __init__(self, name: str, mistakes: Sequence[Mistake]) -> None:
         self.name = name
         self.mistakes = tuple(mistakes)
-        super().__init__("\n".join(self.lines()), hint="")
+        super().__init__("; ".join(self.lines()), hint="correct the file; nothing was started")
 
     def lines(self) -> list[str]:
         """Return a line for each mistake: ``rules.toml:12: rule 'x': unknown group {yaer}, …``."""

@@ -20,36 +20,23 @@ if TYPE_CHECKING:
 class Pattern(NamedTuple):
     """The pattern of one rule.
 
-    ``landmark`` stands in every page that holds a key that matches, a page being its keys with a line break
-    before each; ``needle`` stands in every key that matches. Both are ``""`` where nothing is known.
+    ``landmark`` stands in every key that matches, or (with a line break in front) at its beginning; ``""``
+    where nothing is known.
     ``select`` is there for globs that are plain comparisons, ``find`` for all others: it returns the match.
     """
 
     study: Study
     landmark: str
-    needle: str
     select: Select | None
     find: Find
     groups: dict[str, int]
 
-    def takes(self, positions: Sequence[int], keys: Sequence[str], page: str) -> Sequence[int]:
-        """Return the positions of the keys that match."""
-        return self.matches(positions, keys, page)[0]
-
     def matches(
-        self, positions: Sequence[int], keys: Sequence[str], page: str
+        self, positions: Sequence[int], keys: Sequence[str]
     ) -> tuple[Sequence[int], list[re.Match[str]]]:
         """Return the positions of the keys that match, and the matches (none where comparing was enough)."""
-        if not (count := page.count(self.landmark)):
-            return [], []
         if self.select is not None:
             return self.select(positions, keys), []
-        # Where the needle is in most of the keys that are left, looking for it first gains nothing.
-        if self.needle and count * 2 < len(keys):
-            needle = self.needle
-            pairs = [(position, key) for position, key in zip(positions, keys, strict=True) if needle in key]
-            positions = [position for position, _ in pairs]
-            keys = [key for _, key in pairs]
         found = list(map(self.find, keys))
         if None in found:
             positions = [position for position, match in zip(positions, found, strict=True) if match]
@@ -74,9 +61,8 @@ def expression_pattern(text: str) -> Pattern:
 
 def _pattern(study: Study, select: Select | None, find: Find, groups: dict[str, int]) -> Pattern:
     needle = study.needle
-    # A line break in front finds the beginnings of keys; a longer text elsewhere tells more.
-    landmark = f"\n{study.prefix}" if len(study.prefix) >= len(needle) else needle
-    return Pattern(study, landmark, needle, select, find, groups)
+    landmark = f"\n{study.prefix}" if study.prefix and len(study.prefix) >= len(needle) else needle
+    return Pattern(study, landmark, select, find, groups)
 
 
 def _comparison(study: Study) -> Select | None:

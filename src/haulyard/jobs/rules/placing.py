@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -14,7 +16,7 @@ from haulyard.jobs.rules.values import MAX_KEY, unfit_keys
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from haulyard.jobs.rules.rule import Fallback, Rule
     from haulyard.models import ObjectInfo
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     Tags = Sequence[Mapping[str, str] | None] | None
     #: Positions in a page, and the matches there (none where the pattern has none).
     Taken = tuple[Sequence[int], list[re.Match[str]]]
+
+#: A landmark in fewer than one of so many keys is searched for; else every key that is left is tried.
+_RARE: Final = 4
 
 _ACT: Final = int(Action.ACT)
 _UNSAFE: Final = int(Action.UNSAFE)
@@ -74,14 +79,50 @@ class Page:
         self.tags = tags
         self.longest = longest
         self.keys: list[str] = list(map(itemgetter(0), infos))
-        self.text = "\n" + "\n".join(self.keys)
         self.placed = Placed([NO_RULE] * len(infos), [_UNMATCHED] * len(infos), [""] * len(infos))
-        self.left: Sequence[int] = range(len(infos))
-        self.left_keys: Sequence[str] = self.keys
+        self.unplaced = len(infos)
+        #: All keys, each with a line break before it, and where in this text each key starts.
+        self._text = "\n" + "\n".join(self.keys)
+        self._starts: list[int] = []
+        self._left: Sequence[int] = range(len(infos))
+
+    def left(self) -> Sequence[int]:
+        """Return the positions of the objects that no rule has taken so far."""
+        if len(self._left) != self.unplaced:
+            rules = self.placed.rule
+            self._left = [position for position in self._left if rules[position] == NO_RULE]
+        return self._left
+
+    def _candidates(self, landmark: str) -> Sequence[int]:
+        """Return which objects that are left may have the landmark: at least those that have it."""
+        count = self._text.count(landmark)
+        if not count:
+            return ()
+        if count * _RARE > self.unplaced:
+            return self.left()
+        rules = self.placed.rule
+        return [position for position in self._holders(landmark) if rules[position] == NO_RULE]
+
+    def _holders(self, landmark: str) -> Iterator[int]:
+        """Yield the positions of the keys that have a landmark, in their order."""
+        if not self._starts:
+            # Each key starts a line break after the end of the one before.
+            self._starts = list(accumulate(map((1).__add__, map(len, self.keys)), initial=1))
+        starts, text = self._starts, self._text
+        shift = landmark[0] == "\n"
+        at = text.find(landmark)
+        while at >= 0:
+            position = bisect_right(starts, at + shift) - 1
+            if position >= 0:
+                yield position
+            at = text.find(landmark, max(at + 1, starts[position + 1] - 1))
 
     def taken(self, ready: Ready, *, by_tags: bool = True) -> Taken:
         """Return which of the objects that are left the rule takes, and the matches of its pattern."""
-        positions, matches = ready.pattern.matches(self.left, self.left_keys, self.text)
+        candidates = self._candidates(ready.pattern.landmark)
+        keys = self.keys
+        some = keys if len(candidates) == len(keys) else [keys[position] for position in candidates]
+        positions, matches = ready.pattern.matches(candidates, some)
         conditions = ready.rule.conditions
         if not positions or not (conditions.listed or conditions.tags):
             return positions, matches
@@ -111,6 +152,7 @@ class Page:
         rules, actions, destinations = self.placed
         skips = ready is not None and ready.rule.skip
         action = _SKIPPED if skips else _ACT
+        self.unplaced -= len(positions)
         for position in positions:
             rules[position] = index
             actions[position] = action
@@ -142,15 +184,6 @@ class Page:
             matches,
         )
 
-    def drop(self, positions: Sequence[int]) -> None:
-        """Leave these objects to no other rule."""
-        if len(positions) == len(self.left):
-            self.left = self.left_keys = ()
-            return
-        rules, keys = self.placed.rule, self.keys
-        self.left = [position for position in self.left if rules[position] == NO_RULE]
-        self.left_keys = [keys[position] for position in self.left]
-
 
 def place(
     rules: Sequence[Ready],
@@ -167,13 +200,12 @@ def place(
         taken = page.taken(ready)
         if taken[0]:
             page.put(index, taken, ready, ready.to)
-            page.drop(taken[0])
-            if not page.left:
+            if not page.unplaced:
                 return page.placed
     if fallback.action == "to":
-        page.put(FALLBACK, (page.left, []), None, fallback_to)
+        page.put(FALLBACK, (page.left(), []), None, fallback_to)
     elif fallback.action == "skip":
-        for position in page.left:
+        for position in page.left():
             page.placed.rule[position] = FALLBACK
             page.placed.action[position] = _SKIPPED
     return page.placed
@@ -188,6 +220,5 @@ def wanted_tags(rules: Sequence[Ready], infos: Sequence[ObjectInfo], now: float)
         for position in positions:
             page.placed.rule[position] = index
             wanted[position] = bool(ready.rule.conditions.tags)
-        if positions:
-            page.drop(positions)
+        page.unplaced -= len(positions)
     return wanted
