@@ -79,6 +79,8 @@ class Box:
     stores: dict[str, MemoryStore] = field(default_factory=dict)
     connections: list[FakeConnection] = field(default_factory=list)
     client: Any = None
+    rates: list[float] = field(default_factory=list)
+    """The ceiling of each connection, in requests a second."""
     real: bool = False
     """Whether commands get real connections instead of stores in memory."""
 
@@ -103,7 +105,8 @@ class Box:
         code = dispatch(words, process)
         return Result(code, out.getvalue(), err.getvalue().decode())
 
-    def _connect(self, settings: Settings, emit: Emit) -> Connection:
+    def _connect(self, settings: Settings, emit: Emit, *, rate: float = 0.0) -> Connection:
+        self.rates.append(rate)
         connection = FakeConnection(self.stores, settings, emit, self.client)
         self.connections.append(connection)
         return cast("Connection", connection)

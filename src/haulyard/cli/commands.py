@@ -70,6 +70,13 @@ GROUPS: dict[str, dict[str, Command]] = {
         "mb": Command("mb", "make a bucket"),
         "rb": Command("rb", "remove a bucket"),
     },
+    "Bulk jobs": {
+        "plan": Command("plan", "say what a copy, move, delete … by rules would do"),
+        "apply": Command("apply", "carry a plan out, or go on with it"),
+        "status": Command("status", "show how jobs stand"),
+        "undo": Command("undo", "take back what a job did"),
+        "report": Command("report", "write what a job did as a page, JSON and CSV"),
+    },
     "Many at once": {
         "run": Command("run", "run one command a line, in parallel, in one process"),
     },

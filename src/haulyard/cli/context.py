@@ -9,6 +9,7 @@ from haulyard.cli.foresight import nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from typing import Protocol
 
     from haulyard.cli.output import Output
     from haulyard.cli.stop import Stop
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
     from haulyard.stores.local import LocalStore
     from haulyard.url import S3Url
 
-    Connect = Callable[[Settings, Emit], Connection]
+    class Connect(Protocol):
+        """Opens a connection; ``rate`` is its ceiling in requests a second, 0 for none."""
+
+        def __call__(self, settings: Settings, emit: Emit, *, rate: float = 0.0) -> Connection:
+            """Open it."""
+            ...
+
 
 #: Local destinations kept at hand, each with a few open descriptors.
 _MAX_DIRECTORIES = 64
@@ -31,20 +38,24 @@ class Connections:
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
-        self._open: dict[Settings, Connection] = {}
+        self._open: dict[tuple[Settings, float], Connection] = {}
         self._last: tuple[Settings | None, Connection | None] = (None, None)
         self._directories: dict[str, LocalStore] = {}
 
-    def get(self, settings: Settings, emit: Emit) -> Connection:
-        """Return the connection for ``settings``, opened at the first call."""
+    def get(self, settings: Settings, emit: Emit, *, rate: float = 0.0) -> Connection:
+        """Return the connection for ``settings``, opened at the first call.
+
+        ``rate`` is a ceiling in requests a second for all that goes over it, 0 for none.
+        """
         last, found = self._last
-        if last is settings and found is not None:
+        if last is settings and found is not None and not rate:
             # The lines of a script mostly share their settings, whose hash is that of thirty values.
             return found
-        found = self._open.get(settings)
+        found = self._open.get((settings, rate))
         if found is None:
-            found = self._open[settings] = self._connect(settings, emit)
-        self._last = (settings, found)
+            found = self._open[settings, rate] = self._connect(settings, emit, rate=rate)
+        if not rate:
+            self._last = (settings, found)
         return found
 
     def directory(self, root: str) -> LocalStore:
@@ -100,6 +111,10 @@ class Context:
         settings = self.settings.for_source() if source else self.settings
         return self._connections.get(settings, self.emit)
 
+    def connection_for(self, settings: Settings, *, rate: float = 0.0) -> Connection:
+        """Return the connection for settings that are not those of the command: a job remembers its own."""
+        return self._connections.get(settings, self.emit, rate=rate)
+
     def directory(self, root: str) -> LocalStore:
         """Return the local directory ``root`` as a destination."""
         return self._connections.directory(root)
@@ -109,10 +124,11 @@ class Context:
         return self.connection(source=source).bucket(url.bucket)
 
     @contextmanager
-    def progress(self, unit: str = "bytes") -> Iterator[Callable[[int, int], None]]:
+    def progress(self, unit: str = "bytes", *, finding: bool = False) -> Iterator[Callable[[int, int], None]]:
         """Show a progress bar meanwhile, where one is wanted: by ``--progress``, else on a terminal.
 
         ``unit`` is ``bytes`` or ``objects``. Yields a function to be told of work found: objects, bytes.
+        Where ``finding`` is all that there is to do, the bar counts what was found.
         """
         # Many lines of `haul run` are under way at a time, and bars would overwrite each other.
         wanted = False if self._inner else self.settings.progress
@@ -127,7 +143,7 @@ class Context:
         self.subscribers.add(bar, requests=False)
         self.output.writer.aside = bar.clear
         try:
-            yield bar.expect
+            yield bar.count if finding else bar.expect
         finally:
             self.output.writer.aside = None
             self.subscribers.remove(bar)

@@ -170,11 +170,11 @@ def _open_context(
     log = Log(settings.log_level, settings.log_file, output.log, as_json=settings.json)
     subscribers.add(log, requests=bool(settings.log_file) or settings.log_level == "debug")
 
-    def connect(settings: Settings, emit: Emit) -> Connection:
+    def connect(settings: Settings, emit: Emit, *, rate: float = 0.0) -> Connection:
         # Everything that speaks S3: 60 ms that commands without a connection do not pay.
         from haulyard.stores.assemble import Connection
 
-        return Connection(settings, emit, observed=subscribers.wants_requests)
+        return Connection(settings, emit, observed=subscribers.wants_requests, rate=rate)
 
     connections = Connections(process.connect or connect)
     return Context(settings, output, Stop(), connections, subscribers, resolve)

@@ -57,6 +57,8 @@ CONNECTION = Group(
         "retry_base_delay",
     ),
 )
+#: Of a job that was planned: what it is about goes without saying, and whether it is accelerated too.
+JOB_CONNECTION = Group(CONNECTION.title, tuple(name for name in CONNECTION.settings if name != "accelerate"))
 SOURCE = Group(
     "the source, where it is another store", ("source_endpoint_url", "source_profile", "source_region")
 )
@@ -114,6 +116,10 @@ PROPERTIES = Group(
         Flag(("--cache-control",), "max-age=3600 …", "TEXT"),
         Flag(("--expires",), "when caches must ask again, as an HTTP or ISO 8601 date", "DATE"),
     ),
+)
+#: What a job can give to every object; a date on which caches ask again would be of the day of the plan.
+JOB_PROPERTIES = Group(
+    PROPERTIES.title, (), tuple(flag for flag in PROPERTIES.flags if flag.names[0] != "--expires")
 )
 
 

@@ -44,6 +44,11 @@ class Writer:
         self._broken: BrokenPipeError | None = None
         self._raw = bytearray()
 
+    @property
+    def shows_results(self) -> bool:
+        """Whether standard output is a terminal."""
+        return self._immediate
+
     def line(self, text: str) -> None:
         """Write a line of standard output, or several at once."""
         self._waiting.append(text)
@@ -82,6 +87,11 @@ class Writer:
         content, self._raw = self._raw, bytearray()
         if content:
             await detached(lambda: self._write(content))
+
+    def direct(self, content: Buffer) -> None:
+        """Write bytes to standard output now, behind the lines that wait."""
+        self.flush()
+        self._write(content)
 
     def flush(self) -> None:
         """Write the lines that wait."""

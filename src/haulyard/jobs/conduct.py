@@ -71,8 +71,20 @@ def rules_of(specification: Specification) -> Rules | None:
 
 
 def settings_for(specification: Specification, settings: Settings) -> Settings:
-    """Return ``settings`` with the stores that the job was planned for."""
-    return replace(settings, **specification.ends, accelerate=specification.accelerate)
+    """Return ``settings`` with the stores that the job was planned for.
+
+    A flag goes before what the job remembers: keys may have a new profile, a server a new port.
+    """
+    origins = dict(settings.origins)
+    remembered = {
+        name: value
+        for name, value in specification.ends.items()
+        if not origins.get(name, "").startswith("--")
+    }
+    if remembered.get("profile", settings.profile) != settings.profile:
+        # The profile is the job's choice, as a flag would be: it goes before keys in the environment.
+        origins["profile"] = "--profile"
+    return replace(settings, **remembered, accelerate=specification.accelerate, origins=origins)
 
 
 async def plan(folder: JobFolder, surroundings: Surroundings, *, prices: str = "") -> PlanSummary:

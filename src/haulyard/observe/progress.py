@@ -39,6 +39,12 @@ class Progress:
         self._expected_objects += objects
         self._expected_bytes += size
 
+    def count(self, objects: int, size: int) -> None:
+        """Take note of objects that were only to be found, and draw."""
+        self._objects += objects
+        self._bytes += size
+        self._draw()
+
     def __call__(self, event: Event) -> None:
         """Count the event and draw."""
         if isinstance(event, TransferStarted):

@@ -124,8 +124,8 @@ class PlanSummary:
         """Return it for programs."""
         return {name: value for name, value in self.to_json().items() if name != "kind"}
 
-    def lines(self) -> list[str]:
-        """Return it for people, line by line."""
+    def lines(self, *, next_step: bool = True) -> list[str]:
+        """Return it for people, line by line; at the end what to do now, unless it was done already."""
         where = f"{self.source} -> {self.destination}" if self.destination else self.source
         shown = [f"{self.job}: {self.verb} {where}", ""]
         shown += _table(
@@ -137,7 +137,7 @@ class PlanSummary:
         )
         shown += ["", *_table([(word, _number(n), _size(b)) for word, (n, b) in self.actions.items()])]
         shown += [*self._unmatched_lines(), *self._conflict_lines(), *self._cost_lines()]
-        return [*shown, "", *self._next_lines()]
+        return [*shown, "", *self._next_lines()] if next_step else shown
 
     def _unmatched_lines(self) -> list[str]:
         if not self.unmatched:
@@ -184,6 +184,11 @@ class PlanSummary:
     def _next_lines(self) -> list[str]:
         if not self.finished:
             return ["Stopped before the end of the listing: the same command goes on with it."]
+        if self.unmatched:
+            return [
+                "Nothing has been changed. haul apply refuses while keys are unmatched: add a rule for them,",
+                'or a [fallback] with a destination or action = "skip", and plan again.',
+            ]
         if not self.acting:
             return ["There is nothing to do."]
         if self.findings.undecided:
