@@ -274,7 +274,7 @@ def _by_rule(origin: Origin, tally: Tally) -> tuple[tuple[str, int, int], ...]:
     if origin.rules is not None:
         for rule in origin.rules.rules:
             amount = amounts.get(rule.index, nothing)
-            lines.append((f"rule {rule.label}", amount.objects, amount.bytes))
+            lines.append((rule.label, amount.objects, amount.bytes))
     if FALLBACK in amounts:
         lines.append(("fallback", amounts[FALLBACK].objects, amounts[FALLBACK].bytes))
     if NO_RULE in amounts and origin.rules is not None:
