@@ -54,8 +54,8 @@ def _open(bench: Bench) -> Iterator[Contest]:
             raise WorkNotDoneError(f"{trial} did not plan all keys")
 
     def plan(pages: str, trial: str) -> list[str]:
-        script = str(tools.PEERS / "plan_job.py")
-        return [tools.PYTHON, script, f"s3://{pages}/", "s3://empty/", str(rules), str(jobs), trial]
+        job = ("--job", trial, "--new", "--job-dir", str(jobs))
+        return tools.haul("plan", "copy", f"s3://{pages}/", "s3://empty/", "--rules", str(rules), *job)
 
     serving = nginx(tools.required("nginx"), root, maps=canned.MAPS, locations=canned.locations(_PAGES))
     with serving as endpoint:
