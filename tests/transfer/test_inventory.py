@@ -5,17 +5,17 @@ import io
 import json
 import sys
 from hashlib import md5
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from haulyard.errors import ConfigError, IntegrityError
+from haulyard.transfer import inventory
 from haulyard.transfer.inventory import DataFile, Inventory, parse_inventory, rows
 from haulyard.transfer.listed import Listed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.anyio
 
@@ -40,13 +40,13 @@ def parse(content: dict[str, Any]) -> Inventory:
     return parse_inventory(json.dumps(content).encode(), "manifest.json")
 
 
-async def read(inventory: Inventory, data: bytes, checksum: str = "") -> list[Listed]:
+async def read(manifest: Inventory, data: bytes, checksum: str = "") -> list[Listed]:
     async def chunks() -> AsyncIterator[bytes]:
         for start in range(0, len(data), 7):
             yield data[start : start + 7]
 
     file = DataFile("data/a.csv.gz", checksum)
-    return [each async for page in rows(inventory, file, chunks(), "a.csv.gz") for each in page]
+    return [each async for page in rows(manifest, file, chunks(), "a.csv.gz") for each in page]
 
 
 def test_a_manifest_names_buckets_columns_and_data_files() -> None:
@@ -116,43 +116,50 @@ def test_parquet_without_pyarrow_names_the_extra(monkeypatch: pytest.MonkeyPatch
     assert "haulyard[data]" in caught.value.hint
 
 
+def parquet_file(columns: dict[str, Any]) -> bytes:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    file = io.BytesIO()
+    parquet.write_table(pyarrow.table(columns), file)
+    return file.getvalue()
+
+
 async def test_rows_of_parquet_are_the_current_objects(monkeypatch: pytest.MonkeyPatch) -> None:
-    # pyarrow itself is no dependency; this has the part of its interface that is used.
-    class ParquetFile:
-        def __init__(self, file: Any) -> None:
-            self._records: list[dict[str, Any]] = json.load(file)
-            self.schema_arrow = SimpleNamespace(names=list(self._records[0]))
-
-        def iter_batches(self, batch_size: int, columns: list[str]) -> Iterator[Any]:
-            for start in range(0, len(self._records), 2):
-                records = [
-                    {name: record[name] for name in columns} for record in self._records[start : start + 2]
-                ]
-                yield SimpleNamespace(num_rows=len(records), to_pylist=lambda records=records: records)
-
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", SimpleNamespace(ParquetFile=ParquetFile))
-    records = [
-        {"bucket": "source", "key": "a+b", "is_latest": True, "is_delete_marker": False, "size": 1},
-        {"bucket": "source", "key": "old", "is_latest": False, "is_delete_marker": False, "size": 1},
-        {"bucket": "source", "key": "gone", "is_latest": True, "is_delete_marker": True, "size": None},
-        {"bucket": "source", "key": "c", "is_latest": None, "is_delete_marker": None, "size": 1},
-    ]
-    assert await read(parse(PARQUET), json.dumps(records).encode()) == [
+    monkeypatch.setattr(inventory, "_ROWS", 2)
+    data = parquet_file(
+        {
+            "bucket": ["source"] * 4,
+            "key": ["a+b", "old", "gone", "c"],
+            "is_latest": [True, False, True, None],
+            "is_delete_marker": [False, False, True, None],
+            "size": [1, 1, None, 1],
+        }
+    )
+    assert await read(parse(PARQUET), data) == [
         Listed(1, "source", "a+b", size=1),
         Listed(4, "source", "c", size=1),
     ]
-    simple = [{"bucket": "source", "key": "x"}]
-    assert await read(parse(PARQUET), json.dumps(simple).encode()) == [Listed(1, "source", "x")]
+    simple = parquet_file({"bucket": ["source"], "key": ["x"]})
+    assert await read(parse(PARQUET), simple) == [Listed(1, "source", "x")]
+
+
+async def test_damaged_parquet_is_refused() -> None:
+    data = parquet_file({"bucket": ["source"] * 100, "key": [f"key {n}" for n in range(100)]})
+    damaged = {
+        "cut": data[: len(data) // 2],
+        "another file": b"bucket,key",
+        "another byte": data[:40] + bytes([data[40] ^ 0xFF]) * 20 + data[60:],
+        "no keys": parquet_file({"bucket": ["source"]}),
+    }
+    for content in damaged.values():
+        with pytest.raises(IntegrityError, match=r"a\.csv\.gz is no Parquet of S3 Inventory, or damaged"):
+            await read(parse(PARQUET), content)
 
 
 async def test_parquet_tells_what_its_schema_has_of_the_objects() -> None:
     pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
     times = pyarrow.array([1767323045000], pyarrow.timestamp("ms"))
     columns = {"bucket": ["source"], "key": ["a"], "size": [5], "last_modified_date": times}
     columns |= {"e_tag": ["d41d8"], "storage_class": ["GLACIER"]}
-    file = io.BytesIO()
-    parquet.write_table(pyarrow.table(columns), file)
-    assert await read(parse(PARQUET), file.getvalue()) == [
+    assert await read(parse(PARQUET), parquet_file(columns)) == [
         Listed(1, "source", "a", "", 5, 1767323045.0, "d41d8", "GLACIER")
     ]

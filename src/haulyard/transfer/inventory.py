@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 from datetime import UTC
 from hashlib import md5
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 from haulyard.errors import ConfigError, IntegrityError
 from haulyard.transfer.lines import inflated, line_pages
 from haulyard.transfer.listed import CsvLines, Listed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 
     from haulyard.models.body import Buffer
 
@@ -85,7 +85,7 @@ async def rows(
     """
     checked = _checked(chunks, file, name)
     if inventory.is_parquet:
-        async for page in _parquet_rows(checked):
+        async for page in _parquet_rows(checked, name):
             yield page
         return
     read = CsvLines(name, inventory.columns)
@@ -108,7 +108,7 @@ async def _checked(chunks: AsyncIterator[Buffer], file: DataFile, name: str) -> 
         )
 
 
-async def _parquet_rows(chunks: AsyncIterator[Buffer]) -> AsyncGenerator[list[Listed]]:
+async def _parquet_rows(chunks: AsyncIterator[Buffer], name: str) -> AsyncGenerator[list[Listed]]:
     from tempfile import TemporaryFile
 
     # Its directory of contents is at the end of a Parquet file, so all of it has to be at hand.
@@ -116,12 +116,25 @@ async def _parquet_rows(chunks: AsyncIterator[Buffer]) -> AsyncGenerator[list[Li
         async for chunk in chunks:
             file.write(chunk)
         file.seek(0)
+        for page in _parquet_pages(file, name):
+            yield page
+
+
+def _parquet_pages(file: IO[bytes], name: str) -> Iterator[list[Listed]]:
+    try:
         table = _parquet().ParquetFile(file)
-        columns = [name for name in _PARQUET_COLUMNS if name in table.schema_arrow.names]
+        columns = [column for column in _PARQUET_COLUMNS if column in table.schema_arrow.names]
         first = 1
         for batch in table.iter_batches(batch_size=_ROWS, columns=columns):
             yield _current(batch.to_pylist(), first)
             first += batch.num_rows
+    except (ValueError, LookupError, OSError) as error:
+        # pyarrow's errors of content are ValueErrors and OSErrors; several lines of it concern only pyarrow.
+        raise IntegrityError(
+            f"{name} is no Parquet of S3 Inventory, or damaged: {str(error).partition(chr(10))[0]}",
+            operation="read",
+            hint="download it again, or wait until the inventory is complete",
+        ) from error
 
 
 def _current(records: Sequence[dict[str, Any]], first: int) -> list[Listed]:
