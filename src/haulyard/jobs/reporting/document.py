@@ -242,4 +242,4 @@ def _rules(specification: Specification) -> tuple[str, ...]:
     except HaulError:
         # Rules that this release understands no more still have their numbers.
         return ()
-    return tuple(rule.label for rule in rules.rules)
+    return tuple(rule.name or f"rule {at}" for at, rule in enumerate(rules.rules, 1))

@@ -172,7 +172,8 @@ class _Journal:
         told = ""
         if "verified" in details:
             self.verified[item] = verified = details["verified"]
-            told = f'"verified":"{verified}","etag":{encode_basestring_ascii(details["etag"].strip(_QUOTE))}'
+            etag = str(details.get("etag") or "").strip(_QUOTE)
+            told = f'"verified":"{verified}","etag":{encode_basestring_ascii(etag)}'
             if version := details.get("version"):
                 told += f',"version":{encode_basestring_ascii(version)}'
         # Most copies have nothing else to say.
@@ -261,7 +262,7 @@ def _unfinished(phase: str, told: str, half: str) -> tuple[str, str, str, str]:
         Phase.KEPT.value: (SUCCEEDED, "200", "KeptByUndo", told),
         Phase.RETURNED.value: (PENDING, "", "CopyNotDeleted", told),
     }
-    return ends[phase]
+    return ends.get(phase, ends[LEFT])
 
 
 def _trouble(details: Mapping[str, Any], at: float) -> _Trouble:

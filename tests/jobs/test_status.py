@@ -1,0 +1,179 @@
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.jobs.journals import COPIED, DENIED, START, add_shard, begun, make_job, row
+
+from haulyard.jobs.model import Action, Stage
+from haulyard.jobs.status import JobStatus, status_of, statuses, table
+from haulyard.journal.folder import JobFolder
+from haulyard.journal.shard import Shard
+
+
+def _long_ago() -> float:
+    return START + 10 * 86400 * 365
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> JobFolder:
+    made = make_job(str(tmp_path), stage=Stage.APPLYING)
+    rows = [row(f"in/{at}") for at in range(1, 6)] + [row("in/x", action=Action.SKIPPED)]
+    add_shard(
+        made,
+        rows,
+        [
+            begun(),
+            (1, "copied", 1, COPIED),
+            (1, "done", 2, {}),
+            (2, "copied", 3, COPIED),
+            (3, "failed", 4, DENIED),
+            (4, "failed", 5, DENIED),
+            (4, "copied", 6, COPIED),
+            (4, "done", 7, {}),
+        ],
+    )
+    add_shard(made, [row("in/7", size=-1), row("in/8")], name="00001.db")
+    return made
+
+
+def test_counts_are_by_the_last_phase_over_all_shards(folder: JobFolder) -> None:
+    status = status_of(folder, clock=_long_ago)
+    assert status.phases == {"done": 2, "copied": 1, "failed": 1, "": 3}
+    assert (status.objects, status.size, status.left, status.failed) == (7, 600, 4, 1)
+    assert status.failures == (("in/3", "denied"),)
+    assert (status.is_running, status.rate, status.seconds_left) == (False, 0.0, None)
+    assert status.damaged == ()
+
+
+def test_people_read_where_it_stands_and_what_to_type_next(folder: JobFolder) -> None:
+    assert status_of(folder, clock=_long_ago).text().splitlines() == [
+        "job: move s3://photos/in/ to s3://archive/",
+        "  begun, not finished",
+        "  7 objects: 2 done, 1 copied, their sources not yet deleted, 1 failed, 3 left; 200 B of 600 B done",
+        "  failed, 1 of 1:",
+        "    in/3: denied",
+        "  go on: haul apply job",
+        "  see what happened: haul report job",
+        "  take it back: haul undo job",
+    ]
+
+
+def test_programs_read_the_same_as_numbers(folder: JobFolder) -> None:
+    fields = status_of(folder, clock=_long_ago).fields()
+    assert fields["phases"] == {
+        "done": {"objects": 2, "bytes": 200},
+        "copied": {"objects": 1, "bytes": 100},
+        "failed": {"objects": 1, "bytes": 100},
+        "left": {"objects": 3, "bytes": 200},
+    }
+    assert fields["next"] == ["haul apply job", "haul report job", "haul undo job"]
+    assert fields["holder"] is None
+
+
+def test_a_running_job_tells_by_whom_how_fast_and_how_long_still(folder: JobFolder) -> None:
+    with folder.lock("apply"), Shard.open(folder.shard_paths()[0], owner="apply"):
+        status = status_of(folder, clock=lambda: START + 60)
+    assert status.holder is not None
+    assert status.holder.command == "apply"
+    # Two came to their end within the minute before.
+    assert status.rate == pytest.approx(2 / 60)
+    assert status.seconds_left == pytest.approx(4 * 30)
+    assert "running: process" in status.lines()[1]
+    assert "about 2 min left" in status.lines()[1]
+    assert [step.command for step in status.steps] == ["haul status job"]
+
+
+def test_what_ended_more_than_a_minute_ago_makes_no_rate(folder: JobFolder) -> None:
+    with folder.lock("apply"):
+        status = status_of(folder, clock=lambda: START + 65)
+    assert status.rate == pytest.approx(1 / 60)
+
+
+def test_a_finished_shard_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_job(str(tmp_path), stage=Stage.APPLIED)
+    add_shard(
+        folder,
+        [row("in/1"), row("in/2")],
+        [begun(), (1, "done", 1, COPIED), (2, "skipped", 2, {"reason": "gone"})],
+        tally={"phases": {"done": 1, "skipped": 1}, "bytes": 100},
+    )
+
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
+    for method in ("entries", "last_phases", "rows"):
+        monkeypatch.setattr(Shard, method, refuse)
+    status = status_of(folder, clock=_long_ago)
+    assert status.phases == {"done": 1, "skipped": 1}
+    assert status.sizes == {"done": 100}
+    assert status.left == 0
+
+
+def test_a_damaged_shard_is_said_and_the_others_are_counted(folder: JobFolder) -> None:
+    with closing(sqlite3.connect(folder.shard_paths()[0])) as connection, connection:
+        connection.execute("UPDATE log SET body = '[]' WHERE seq = 2")
+    status = status_of(folder, clock=_long_ago)
+    assert status.phases == {"": 2}
+    (said,) = status.damaged
+    assert "00000.db is damaged at commit 2" in said
+    assert any(line.startswith("  damaged: ") for line in status.lines())
+    assert "damaged" in status.row()[2]
+
+
+def test_a_tampered_state_is_said(folder: JobFolder) -> None:
+    path = Path(folder.path, "state.json")
+    path.write_text(path.read_text().replace("applying", "applied"))
+    status = status_of(folder, clock=_long_ago)
+    assert status.stage == "unknown"
+    assert status.objects == 7
+    assert "damaged" in status.text()
+
+
+@pytest.mark.parametrize(
+    ("stage", "phases", "commands"),
+    [
+        (Stage.PLANNING, {}, ["haul plan … --job job"]),
+        (Stage.PLANNED, {"": 3}, ["haul plan show job", "haul apply job"]),
+        (Stage.APPLIED, {"done": 3}, ["haul report job", "haul undo job"]),
+        (Stage.APPLIED, {"failed": 3}, ["haul apply job", "haul report job", "haul undo job"]),
+        (Stage.UNDOING, {"undone": 3}, ["haul undo job", "haul report job"]),
+        (Stage.UNDONE, {"undone": 3}, ["haul report job"]),
+    ],
+)
+def test_each_stage_has_its_next_commands(stage: Stage, phases: dict[str, int], commands: list[str]) -> None:
+    status = JobStatus("job", "move", stage=stage, phases=phases)
+    assert [step.command for step in status.steps] == commands
+
+
+def test_all_jobs_are_listed_also_the_damaged_and_those_of_another_kind(tmp_path: Path) -> None:
+    make_job(str(tmp_path), "b-planned", stage=Stage.PLANNED)
+    make_job(str(tmp_path), "a-new")
+    JobFolder.create(str(tmp_path), "c-ship", {"kind": "ship"})
+    Path(make_job(str(tmp_path), "d-broken").path, "job.json").write_text("{}")
+    found = list(statuses(str(tmp_path)))
+    assert [(each.name, each.stage) for each in found] == [
+        ("a-new", "planning"),
+        ("b-planned", "planned"),
+        ("c-ship", "planning"),
+        ("d-broken", "unknown"),
+    ]
+    assert "no bulk job" in found[2].damaged[0]
+    assert "is damaged" in found[3].damaged[0]
+    lines = table(found)
+    assert len(lines) == 5
+    assert lines[2].split() == ["b-planned", "move", "planned", "0", "0", "0"]
+
+
+def test_keys_and_reasons_cannot_steer_a_terminal(tmp_path: Path) -> None:
+    folder = make_job(str(tmp_path), stage=Stage.APPLIED)
+    details: dict[str, Any] = {**DENIED, "message": "no\r\x1b[2J"}
+    add_shard(folder, [row("in/\x1b[31mred")], [begun(), (1, "failed", 1, details)])
+    text = status_of(folder).text()
+    assert "\x1b" not in text
+    assert "in/\\x1b[31mred: no\\x0d\\x1b[2J" in text
+
+
+def test_no_job_is_no_line(tmp_path: Path) -> None:
+    assert list(statuses(str(tmp_path / "none"))) == []
