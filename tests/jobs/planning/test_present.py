@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.jobs.planning.sealed_plans import one_store, two_stores
 
-from haulyard.jobs.planning.present import Present
+from haulyard.jobs.planning.present import Names, Present
 from haulyard.stores.base import LIST
 from haulyard.stores.memory import MemoryStore
 
@@ -41,9 +41,10 @@ async def listed(
     *,
     covered: str | None = None,
     between: tuple[str, str] | None = None,
+    names: Names | None = None,
 ) -> Present:
     # With one worker the requests are those of a plain listing.
-    return await Present.listed(ends, prefixes, covered=covered, between=between, workers=1)
+    return await Present.listed(ends, prefixes, covered=covered, between=between, names=names, workers=1)
 
 
 async def store_of(keys: Sequence[str], *, ordered: bool = True) -> CountingStore:
@@ -140,6 +141,44 @@ async def test_one_destination_is_asked_for_by_its_name() -> None:
     with await listed(two_stores(store), [""], between=("b", "b")) as present:
         assert "b" in keys_of(present)
     assert store.asked == [("b", "")]
+
+
+def few(*names: str) -> Names:
+    return Names(len(names), lambda: iter([list(names)]))
+
+
+async def test_few_names_among_many_objects_are_asked_for_one_by_one() -> None:
+    store = await store_of([f"k/{n:03}" for n in range(200)])
+    names = few("k/000", "k/050", "k/0505", "k/099", "other")
+    with await listed(two_stores(store), [""], between=("k/000", "other"), names=names) as present:
+        assert keys_of(present) == ["k/000", "k/050", "k/099"]
+        assert present.count == 3
+        assert present.find(["k/050"])["k/050"].etag == (await store.head("k/050")).etag
+    # 17 pages of two, and what was listed ahead; the whole listing has 100.
+    assert store.pages < 40
+
+
+async def test_many_names_are_listed() -> None:
+    store = await store_of([f"k/{n:03}" for n in range(100)])
+    names = Names(8 * 50, lambda: pytest.fail("asked for one by one"))
+    with await listed(two_stores(store), [""], names=names) as present:
+        assert present.count == 100
+
+
+async def test_what_the_source_says_is_not_asked_for_one_by_one() -> None:
+    store = await store_of([*(f"k/{n:03}" for n in range(100)), "in/a"])
+    with await listed(one_store(store), [""], covered="in/", names=few("in/a", "k/001")) as present:
+        assert keys_of(present) == ["k/001"]
+
+
+async def test_names_are_asked_for_by_several_workers() -> None:
+    keys = [f"k/{n:04}" for n in range(0, 2_400, 2)]
+    store = await store_of(keys)
+    names = Names(
+        1, lambda: iter([[f"k/{n:04}" for n in range(1_200)], [f"k/{n:04}" for n in range(1_200, 2_400)]])
+    )
+    with await Present.listed(two_stores(store), ["k/"], names=names, workers=4) as present:
+        assert keys_of(present) == keys
 
 
 async def test_a_listing_that_fails_is_not_taken_for_a_short_one() -> None:

@@ -13,7 +13,7 @@ from tests.jobs.planning.sealed_plans import make_plan, row
 from haulyard.errors import JobError
 from haulyard.jobs.model import Action, Conflict
 from haulyard.jobs.planning import spill as spill_module
-from haulyard.jobs.planning.spill import Spill
+from haulyard.jobs.planning.spill import Spill, destinations_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,6 +128,8 @@ def test_it_is_refilled_from_sealed_shards_at_any_stage(tmp_path: Path) -> None:
     with Spill(folder.path) as spill:
         spill.refill(folder.shard_paths())
         suspects = spill.suspects()
+        assert spill.destinations == 7
+    assert [name for page in destinations_in(folder.shard_paths()) for name in page] == [*"xxyyzw", "alone"]
     names = [each.key for each in rows]
     assert [names[at] for at in suspects.pick(names, [each.destination for each in rows])] == [
         *"abcd",

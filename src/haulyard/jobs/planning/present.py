@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Final, Self
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
+from haulyard.errors import NotFound
+from haulyard.models import ObjectInfo
 from haulyard.transfer.scratch import DiskListing
 from haulyard.transfer.spread import Span, SpreadListing
+from haulyard.transfer.workers import run_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from haulyard.jobs.ends import Ends
-    from haulyard.models import ObjectInfo
+    from haulyard.stores.base import Store
 
 #: The last character of Unicode: what starts with a prefix comes before the prefix with it appended.
 _LAST: Final = "\U0010ffff"
+#: A page of a listing costs as much as twelve HEAD requests (AWS, us-east-1) and takes as long as a few. So
+#: listing is given up after this many pages and one for each so many names: at worst an eighth was in vain.
+_FEW: Final = 16
+_SHARE: Final = 8
+_PAGE: Final = 1_000
+_NEVER: Final = datetime.fromtimestamp(0, UTC)
+
+
+class Names(NamedTuple):
+    """The destinations of a plan: how many, and a function that reads them, a page at a time."""
+
+    number: int
+    pages: Callable[[], Iterator[list[str]]]
 
 
 class Present:
@@ -37,17 +54,20 @@ class Present:
         *,
         covered: str | None = None,
         between: tuple[str, str] | None = None,
+        names: Names | None = None,
         workers: int = 32,
     ) -> Present:
         """List what is in the destination below ``prefixes``; with none of them, nothing.
 
         ``covered`` is a prefix below which the listing of the source says all: None where it does not (a
         manifest, filters). It counts only where both ends are one store. ``between`` are the first and the
-        last destination, where they are known: what lies outside is not asked for, so that a job with few
-        objects need not list all that is there. ``workers`` is how many requests are made at a time.
+        last destination, where they are known: what lies outside is not asked for. ``names`` are all the
+        destinations: where it turns out that asking for them one by one is cheaper than to go on listing,
+        that is done, so that a few objects can go to where millions are. ``workers`` is how many requests
+        are made at a time.
 
         Raises:
-            StoreError: The destination is missing, or cannot be listed.
+            StoreError: The destination is missing, or cannot be listed or read.
         """
         inside = covered if ends.is_one_store else None
         wanted = [
@@ -56,15 +76,10 @@ class Present:
             if inside is None or not prefix.startswith(inside)
         ]
         present = cls()
-        if not wanted:
-            return present
         try:
-            if ends.destination.capabilities.ordered_listing:
-                spans = [span for prefix in wanted for span in _spans(prefix, between, inside)]
-                await present._list(SpreadListing(ends.destination, workers=workers, start=spans), inside)
-            else:
-                for prefix in wanted:
-                    await present._list(SpreadListing(ends.destination, prefix, workers=workers), inside)
+            if wanted and not await present._list(ends.destination, wanted, inside, between, names, workers):
+                present._forget()
+                await present._ask(ends.destination, names, inside, workers)
         except BaseException:
             present.close()
             raise
@@ -92,10 +107,53 @@ class Present:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    async def _list(self, listing: SpreadListing, covered: str | None) -> None:
-        async with aclosing(listing.pages()) as pages:
-            async for page in pages:
-                self._add([each for each in page if covered is None or not each.key.startswith(covered)])
+    async def _list(
+        self,
+        store: Store,
+        prefixes: list[str],
+        covered: str | None,
+        between: tuple[str, str] | None,
+        names: Names | None,
+        workers: int,
+    ) -> bool:
+        """List the prefixes; False where that was given up, for asking for ``names`` is cheaper."""
+        if store.capabilities.ordered_listing:
+            spans = [span for prefix in prefixes for span in _spans(prefix, between, covered)]
+            listings = [SpreadListing(store, workers=workers, start=spans)]
+        else:
+            listings = [SpreadListing(store, prefix, workers=workers) for prefix in prefixes]
+        count = 0
+        for listing in listings:
+            async with aclosing(listing.pages()) as pages:
+                async for page in pages:
+                    self._add([each for each in page if covered is None or not each.key.startswith(covered)])
+                    count += 1
+                    if names is not None and count > _FEW + names.number // _SHARE:
+                        return False
+        return True
+
+    async def _ask(self, store: Store, names: Names | None, covered: str | None, workers: int) -> None:
+        """Ask for each name."""
+        wanted = iter(()) if names is None else (name for page in names.pages() for name in page)
+        found: list[ObjectInfo] = []
+
+        async def work() -> None:
+            for name in wanted:
+                if covered is not None and name.startswith(covered):
+                    continue
+                with suppress(NotFound):
+                    head = await store.head(name)
+                    found.append(ObjectInfo(name, head.size, head.last_modified or _NEVER, head.etag))
+                if len(found) >= _PAGE:
+                    self._add(found)
+                    found.clear()
+
+        await run_workers(work, workers)
+        self._add(found)
+
+    def _forget(self) -> None:
+        self.close()
+        self.count = 0
 
     def _add(self, objects: list[ObjectInfo]) -> None:
         if objects:

@@ -17,7 +17,7 @@ from array import array
 from collections import Counter
 from contextlib import contextmanager
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Final, Self
+from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from haulyard.errors import JobError
 from haulyard.jobs.model import PLAN_COLUMNS, Action, Conflict
@@ -69,6 +69,8 @@ class Spill:
         """The first of all destinations in the order of their UTF-8, ``""`` without any."""
         self.highest = ""
         """The last of them."""
+        self.destinations = 0
+        """How many there are."""
 
     def add(self, keys: Sequence[str], destinations: Sequence[str]) -> None:
         """Take in a page of the plan, at 0.5 µs a row.
@@ -86,6 +88,7 @@ class Spill:
             first, last = min(destinations), max(destinations)
             self.lowest = min(self.lowest or first, first)
             self.highest = max(self.highest, last)
+            self.destinations += len(destinations)
 
     def add_present(self, keys: Sequence[str]) -> None:
         """Take in keys of objects that are in the destination already."""
@@ -99,15 +102,8 @@ class Spill:
         Raises:
             JobError: The disk is full, or a shard is damaged.
         """
-        for path in shard_paths:
-            if os.path.basename(path).startswith(ORDERED):
-                continue
-            with Shard.open(path, owner="plan", read_only=True) as shard:
-                for page in shard.rows():
-                    self.add(
-                        [row[_NAME] for row in page if row[_NAME]],
-                        [row[_TO] for row in page if row[_TO] and _acts(row)],
-                    )
+        for page in _pages(shard_paths):
+            self.add([row[_NAME] for row in page if row[_NAME]], _acting(page))
 
     def suspects(self, *, keys: bool = True) -> Suspects:
         """Return what occurs twice: among the destinations, or as a destination and an object that is there.
@@ -192,8 +188,27 @@ class Spill:
             ) from error
 
 
-def _acts(row: tuple[object, ...]) -> bool:
-    return row[_ACTION] in _ACTING or row[_CONFLICT] != Conflict.NONE
+def destinations_in(shard_paths: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the destinations that `Spill.refill` finds in sealed shards, a page at a time.
+
+    Raises:
+        JobError: A shard is damaged.
+    """
+    for page in _pages(shard_paths):
+        yield _acting(page)
+
+
+def _pages(shard_paths: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
+    for path in shard_paths:
+        if not os.path.basename(path).startswith(ORDERED):
+            with Shard.open(path, owner="plan", read_only=True) as shard:
+                yield from shard.rows()
+
+
+def _acting(page: list[tuple[Any, ...]]) -> list[str]:
+    return [
+        row[_TO] for row in page if row[_TO] and (row[_ACTION] in _ACTING or row[_CONFLICT] != Conflict.NONE)
+    ]
 
 
 def _compare(destinations: array[int], objects: array[int], found: Suspects) -> None:
