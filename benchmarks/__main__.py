@@ -18,13 +18,16 @@ from benchmarks import (
     copy_5000,
     harness,
     list_100k,
+    match_20,
     nginx_small,
+    plan_1m,
     remove_5000,
     report,
     small_down,
     small_up,
     startup,
     sync_1m,
+    throttled,
     tools,
 )
 from benchmarks.comparison import QUICK, Bench, Scale
@@ -47,9 +50,11 @@ ROWS: dict[str, Comparison] = {
         remove_5000,
         copy_5000,
         sync_1m,
+        plan_1m,
+        match_20,
         startup,
     )
-}
+} | {row.name: row for row in throttled.ROWS}
 #: Fewer rounds than this, or less work, are shown but not recorded.
 ROUNDS = 5
 _MEMORY_DISK = Path("/dev/shm")  # noqa: S108 -- an own directory with an unguessable name is made there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import sys
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-Metric = Literal["wall", "cpu", "rss"]
+Metric = Literal["wall", "cpu", "rss", "unused", "refused", "lost"]
 
 MIB = 1 << 20
 
@@ -25,17 +26,23 @@ class Usage(NamedTuple):
 
     ``wall`` and ``cpu`` (user and system, its child processes included) in seconds; ``rss``, the peak of the
     largest process, in bytes.
+
+    Of a store that throttles, as fractions: ``unused`` of what it takes, ``refused`` of the requests,
+    ``lost`` of the objects; None elsewhere.
     """
 
     wall: float
     cpu: float
     rss: int
+    unused: float | None = None
+    refused: float | None = None
+    lost: float | None = None
 
 
 class Bar(NamedTuple):
     """What is asked: ``subject``'s ``metric`` is at most ``limit``, or ``limit`` times that of ``against``.
 
-    An absolute limit is in seconds or, for ``rss``, bytes.
+    An absolute limit is in seconds, for ``rss`` in bytes, for what concerns throttling a fraction.
     """
 
     metric: Metric
@@ -62,13 +69,17 @@ def _nothing(_trial: str) -> None:
     pass
 
 
+def _as_it_is(usage: Usage) -> Usage:
+    return usage
+
+
 @dataclass(frozen=True)
 class Contest:
     """A comparison with its servers running: what surrounds each measurement is not measured.
 
     ``verify`` gets the name of the trial, the file with the program's standard output, and whether this is
     the contestant's first trial (then the content is compared too, not only count and size); it raises
-    WorkNotDoneError.
+    WorkNotDoneError. ``observe`` adds to a usage what only the server knows.
     """
 
     contestants: Sequence[Contestant]
@@ -76,6 +87,7 @@ class Contest:
     verify: Callable[[str, Path, bool], None]
     prepare: Callable[[str], None] = _nothing
     clear: Callable[[str], None] = _nothing
+    observe: Callable[[Usage], Usage] = _as_it_is
 
 
 @dataclass(frozen=True)
@@ -106,7 +118,7 @@ class Comparison:
 
     ``title`` is a template over the fields of Scale; ``needs`` names programs of the system
     without which the row is skipped; ``repeat`` is how often each contestant runs in a round, more than once
-    where a run takes milliseconds.
+    where a run takes milliseconds; ``most_rounds`` bounds the rounds where it takes long.
     """
 
     name: str
@@ -115,6 +127,7 @@ class Comparison:
     open: Callable[[Bench], AbstractContextManager[Contest]]
     needs: Sequence[str] = ()
     repeat: int = 1
+    most_rounds: int = sys.maxsize
 
     def heading(self, scale: Scale) -> str:
         """Return the title with its numbers."""
@@ -136,7 +149,8 @@ class Record:
         """Return the median of a metric; None if the contestant failed or was not measured."""
         if self.failure or not self.usages:
             return None
-        median: float = statistics.median(getattr(usage, metric) for usage in self.usages)
+        values = [value for usage in self.usages if (value := getattr(usage, metric)) is not None]
+        median: float | None = statistics.median(values) if values else None
         return median
 
 

@@ -93,6 +93,7 @@ def compare(
         for contestant in contestants:
             if contestant.warmed:
                 trials.run(contestant, counted=False)
+        rounds = min(rounds, comparison.most_rounds)
         for number in range(rounds):
             tell(f"round {number + 1} of {rounds}")
             first = number % len(contestants)
@@ -128,6 +129,7 @@ class _Trials:
         contest.prepare(trial)
         try:
             usage = measure(contestant.command(trial), contest.environment, output)
+            usage = contest.observe(usage)
             contest.verify(trial, output, contestant.name not in self._verified)
         except (ProgramFailedError, WorkNotDoneError) as error:
             record.failure = str(error)

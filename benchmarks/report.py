@@ -26,7 +26,16 @@ END = "<!-- end of what `make bench` writes -->"
 _COLUMNS = ("haul", "s5cmd", "rclone", "obstore", "boto3", "aiobotocore", "raw sockets")
 _BASE = "s5cmd"
 _METRICS: tuple[Metric, ...] = ("wall", "cpu", "rss")
-_LABELS = {"wall": "wall time", "cpu": "CPU time", "rss": "peak memory"}
+#: What only a store that throttles shows.
+_THROTTLED: tuple[Metric, ...] = ("unused", "refused", "lost")
+_LABELS = {
+    "wall": "wall time",
+    "cpu": "CPU time",
+    "rss": "peak memory",
+    "unused": "share of the limit not used",
+    "refused": "share of requests refused",
+    "lost": "share of objects given up",
+}
 
 
 def verdicts(comparison: Comparison, records: Mapping[str, Record]) -> list[Verdict]:
@@ -38,6 +47,8 @@ def amount(metric: str, value: float) -> str:
     """Return a measured value with its unit."""
     if metric == "rss":
         return f"{value / MIB:.0f} MiB"
+    if metric in _THROTTLED:
+        return f"{100 * value:.1f} %"
     return f"{value:.2f} s" if value < 100 else f"{value:.0f} s"  # noqa: PLR2004 -- four digits are enough
 
 
@@ -58,8 +69,13 @@ def lines(records: Mapping[str, Record], judged: Sequence[Verdict]) -> list[str]
         ratios = [
             _ratio(medians[metric], base.median(metric) if base else None) for metric in ("wall", "cpu")
         ]
-        shown.append(f"{line}   {ratios[0]} {ratios[1]}".rstrip())
+        shown.append(f"{line}   {ratios[0]} {ratios[1]}".rstrip() + _throttling(record))
     return shown + [f"  bar: {bar_line(verdict)}" for verdict in judged]
+
+
+def _throttling(record: Record) -> str:
+    shares = [(metric, record.median(metric)) for metric in _THROTTLED]
+    return "".join(f", {amount(metric, share)} {metric}" for metric, share in shares if share is not None)
 
 
 def bar_line(verdict: Verdict) -> str:
@@ -128,9 +144,11 @@ def _contestant(record: Record) -> dict[str, Any]:
     result: dict[str, Any] = {"name": record.name, "command": record.command}
     if record.failure:
         return result | {"failure": record.failure}
-    for metric in _METRICS:
+    throttled = record.median("refused") is not None
+    metrics = (*_METRICS, *_THROTTLED) if throttled else _METRICS
+    for metric in metrics:
         result[metric] = [_rounded(getattr(usage, metric)) for usage in record.usages]
-    return result | {"median": {metric: _rounded(record.median(metric)) for metric in _METRICS}}
+    return result | {"median": {metric: _rounded(record.median(metric)) for metric in metrics}}
 
 
 def _rounded(value: float | None) -> float | None:
@@ -146,7 +164,11 @@ def load(names: Iterable[str]) -> list[dict[str, Any]]:
 def publish(names: Iterable[str]) -> None:
     """Write the chart, and table and chart into the README, from all saved results."""
     results = load(names)
-    against = [result for result in results if _median(result, "haul", "wall") is not None]
+    against = [
+        result
+        for result in results
+        if _median(result, "haul", "wall") is not None and _median(result, "haul", "refused") is None
+    ]
     CHART.write_text(chart.draw(against, _COLUMNS), encoding="utf-8")
     section = "\n".join((BEGIN, "", *_section(results, against), "", END))
     text = README.read_text(encoding="utf-8")
@@ -189,11 +211,15 @@ def _table(results: Sequence[dict[str, Any]]) -> list[str]:
 def _sentence(result: dict[str, Any]) -> str:
     metrics = ["wall", *sorted({bar["metric"] for bar in result["bars"]} - {"wall"})]
     measured = [
-        " ".join((each["name"], ", ".join(amount(metric, each["median"][metric]) for metric in metrics)))
+        " ".join((each["name"], ", ".join(_named(metric, each["median"][metric]) for metric in metrics)))
         for each in result["contestants"]
         if "median" in each
     ]
     return f"{result['title']}: {'; '.join(measured)}."
+
+
+def _named(metric: str, value: float) -> str:
+    return f"{amount(metric, value)} {metric}" if metric in _THROTTLED else amount(metric, value)
 
 
 def _provenance(result: dict[str, Any]) -> str:
@@ -210,6 +236,6 @@ def _provenance(result: dict[str, Any]) -> str:
 def _median(result: dict[str, Any], name: str, metric: str) -> float | None:
     for each in result["contestants"]:
         if each["name"] == name and "median" in each:
-            value: float = each["median"][metric]
+            value: float | None = each["median"].get(metric)
             return value
     return None

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,14 +27,14 @@ ALONE = TransferConfig(use_threads=False)
 IN_PARTS = TransferConfig()
 
 
-def client() -> Any:
+def client(threads: int = THREADS) -> Any:
     """Return a client with a connection for each thread."""
-    return boto3.client("s3", config=Config(max_pool_connections=THREADS))
+    return boto3.client("s3", config=Config(max_pool_connections=threads))
 
 
-def each(work: Callable[[Any], object], items: Iterable[Any]) -> None:
+def each(work: Callable[[Any], object], items: Iterable[Any], threads: int = THREADS) -> None:
     """Do the work in threads and raise what the first to fail raised."""
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(work, items):
             pass
 
@@ -75,6 +77,17 @@ def get(bucket: str, key: str, path: str) -> None:
     client().download_file(bucket, key, path, Config=IN_PARTS)
 
 
+def copy(bucket: str, prefix: str, target: str) -> None:
+    """Copy a prefix inside its bucket with 64 threads; what fails is passed over."""
+    s3 = client(64)
+
+    def copied(key: str) -> None:
+        with suppress(ClientError):
+            s3.copy_object(Bucket=bucket, Key=target + key, CopySource={"Bucket": bucket, "Key": key})
+
+    each(copied, keys_under(s3, bucket, prefix), 64)
+
+
 def remove(bucket: str, prefix: str) -> None:
     """Delete a prefix, a thousand keys a request."""
     boto3.resource("s3").Bucket(bucket).objects.filter(Prefix=prefix).delete()
@@ -87,5 +100,7 @@ def ls(bucket: str, prefix: str) -> None:
 
 
 if __name__ == "__main__":
-    verbs: dict[str, Callable[..., None]] = {verb.__name__: verb for verb in (up, down, put, get, remove, ls)}
+    verbs: dict[str, Callable[..., None]] = {
+        verb.__name__: verb for verb in (up, down, put, get, copy, remove, ls)
+    }
     verbs[sys.argv[1]](*sys.argv[2:])

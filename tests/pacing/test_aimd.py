@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.pacing.throttled_store import Client, Simulation
 
-from haulyard.pacing.aimd import COOL_DOWN, DECREASE, PLATEAU, RELEASE_AFTER, SAMPLE, AdaptiveRate
+from haulyard.pacing.aimd import COOL_DOWN, DECREASE, OFFSHOOT, PLATEAU, RELEASE_AFTER, SAMPLE, AdaptiveRate
 
 LATENCY = 0.001
 
@@ -36,6 +36,15 @@ def throttled_at(per_second: float, now: float) -> AdaptiveRate:
     accept(rate, per_second, now - 5.0, now)
     rate.throttled(now, now - LATENCY)
     return rate
+
+
+def known_at(per_second: float, now: float) -> tuple[AdaptiveRate, float]:
+    """Return a rate whose search has just ended at a limit, and the time."""
+    rate = throttled_at(per_second / 2, now)
+    while limit_of(rate) < per_second:
+        now = use_up(rate, now, 0.05)
+    assert rate.throttled(now, now)
+    return rate, now
 
 
 def test_nothing_is_limited_before_the_first_throttle() -> None:
@@ -91,10 +100,10 @@ def test_a_cut_that_was_not_deep_enough_is_corrected_at_once() -> None:
 
 def test_a_used_limit_is_cut_by_the_share_that_was_refused() -> None:
     rate = throttled_at(100, 100.0)
-    accept(rate, 90, 100.0, 102.0)
+    accept(rate, 180, 100.0, 101.5)
     limit = limit_of(rate)
-    assert rate.throttled(102.0, 102.0 - LATENCY)
-    assert rate.limit == pytest.approx(DECREASE * limit * 180 / 181)
+    assert rate.throttled(101.5, 101.4)
+    assert rate.limit == pytest.approx(DECREASE * limit * 270 / 271, rel=0.01)
 
 
 def test_an_unused_limit_is_cut_to_what_was_accepted() -> None:
@@ -124,6 +133,27 @@ def test_a_measured_copy_starts_from_the_same_measure_and_goes_its_own_way() -> 
     copy.throttled(100.0, 99.9)
     assert copy.limit == pytest.approx(DECREASE * 100, rel=0.05)
     assert rate.limit is None
+
+
+def test_a_limit_that_another_rate_has_met_is_not_searched_for_again() -> None:
+    rate = AdaptiveRate()
+    accept(rate, 1000, 95.0, 100.0)
+    assert rate.throttled(100.0, 99.9, met=True)
+    assert rate.is_known
+    use_up(rate, 100.0, PLATEAU)
+    assert rate.limit == pytest.approx(1000, rel=0.01)
+
+
+def test_an_offshoot_starts_at_the_limit_and_searches_from_there() -> None:
+    rate = throttled_at(1000, 100.0)
+    offshoot = rate.offshoot(100.0)
+    assert offshoot.limit == rate.limit
+    use_up(offshoot, 100.0, 2.0)
+    assert limit_of(offshoot) > 3 * 900
+
+
+def test_an_offshoot_of_a_low_limit_starts_above_it() -> None:
+    assert throttled_at(2, 100.0).offshoot(100.0).limit == OFFSHOOT
 
 
 def test_requests_are_spaced_by_time() -> None:
@@ -168,10 +198,9 @@ def test_after_a_first_cut_that_had_little_to_go_by_the_rate_doubles_each_second
 
 
 def test_the_rate_comes_back_to_a_known_limit_and_stays_there_for_most_of_the_time() -> None:
-    rate = throttled_at(1000, 100.0)
+    rate, now = known_at(1000, 100.0)
     known = limit_of(rate) / DECREASE
     limits = []
-    now = 100.0
     for _ in range(8):
         now = use_up(rate, now, 1.0)
         limits.append(limit_of(rate) / known)
@@ -181,8 +210,8 @@ def test_the_rate_comes_back_to_a_known_limit_and_stays_there_for_most_of_the_ti
 
 
 def test_a_limit_that_has_gone_is_left_behind_ever_faster() -> None:
-    rate = throttled_at(500, 100.0)
-    use_up(rate, 100.0, 14.0)
+    rate, now = known_at(500, 100.0)
+    use_up(rate, now, 15.0)
     assert limit_of(rate) > 3500
 
 
@@ -204,7 +233,7 @@ def test_a_limit_that_is_not_used_does_not_rise() -> None:
 def test_a_limit_that_was_not_used_for_a_good_while_is_lifted() -> None:
     rate = throttled_at(100, 100.0)
     accept(rate, 20, 100.0, 100.0 + RELEASE_AFTER)
-    assert limit_of(rate) == pytest.approx(95, rel=0.1)
+    assert limit_of(rate) == pytest.approx(180, rel=0.1)
     accept(rate, 20, 100.0 + RELEASE_AFTER, 101.5 + RELEASE_AFTER)
     assert rate.limit is None
     assert rate.reserve(131.5) == 0.0

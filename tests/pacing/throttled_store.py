@@ -70,7 +70,7 @@ class Simulation:
 
 
 class Client:
-    """Workers that never rest; an object needs a request of each of so many ``kinds``, one after the other."""
+    """Workers that never rest; an object needs a request of each of ``kinds`` kinds, one after the other."""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ requests a second 32 workers used 25, 14 and 18 % between seconds 5 and 15. The 
 few milliseconds after the start, so the first cut goes far too low, and a constant increase needs
 minutes to find back. So there are two ways to rise:
 
-- *Searching*: after a cut that had no whole second to go by, the rate doubles every second.
+- *Searching*: after the first cut, which has too little to go by, the rate doubles every second.
 - *Known*: once a limit has been met, the rate comes back to it soon, stays near it for most of the
   time, and then leaves it behind ever faster: the curve of CUBIC (RFC 9438), with a higher power.
 
@@ -49,6 +49,9 @@ that is used rises by itself until it is not: so nothing is let go in a burst.""
 
 FLOOR: Final = 1.0
 """Requests a second; never less."""
+
+OFFSHOOT: Final = 50.0
+"""Requests a second; never less for what was not throttled itself."""
 
 _USED: Final = 0.5
 """A limit of which less than this fraction is used proves nothing, and does not rise."""
@@ -120,6 +123,15 @@ class AdaptiveRate:
         copy._accepted.take_over(self._accepted)
         return copy
 
+    def offshoot(self, now: float) -> AdaptiveRate:
+        """Return a rate of its own for what may or may not share the limit: it searches from there on.
+
+        It starts at `OFFSHOOT` at least, and like any other is lifted where it is not used.
+        """
+        rate = AdaptiveRate(self._floor)
+        rate._cut(max(self.limit or 0.0, OFFSHOOT), now)
+        return rate
+
     def reserve(self, now: float) -> float:
         """Take the next place and return the seconds until it comes; 0 where there is no limit.
 
@@ -134,8 +146,19 @@ class AdaptiveRate:
         self._next = place + 1.0 / limit
         return max(0.0, place - now)
 
-    def throttled(self, now: float, sent: float) -> bool:
+    @property
+    def is_known(self) -> bool:
+        """Whether the limit has been met, and is not being searched for."""
+        return self._known is not None
+
+    def throttled(self, now: float, sent: float, *, met: bool = False) -> bool:
         """Take note of a throttled answer to a request that was sent at `sent`.
+
+        Args:
+            now: Seconds of any clock.
+            sent: The same clock's when the request was sent.
+            met: Whether the rate at which requests were accepted until now is known to be a limit,
+                by another rate that most of them had; only the first cut asks.
 
         Returns:
             Whether it cut the rate. It does not if it says nothing new: if its request was sent
@@ -143,9 +166,8 @@ class AdaptiveRate:
         """
         limit = self.limit
         if limit is None:
-            accepted, self._known = self._accepted.rate(now), None
-            if self._accepted.is_whole(now):
-                self._known = accepted
+            accepted = self._accepted.rate(now)
+            self._known = accepted if met and accepted > self._floor else None
         else:
             if sent < self._cut_at:
                 return False
@@ -234,12 +256,6 @@ class _Window:
         if now >= self._ends:
             self._turn(now)
         return (self._count + self._before * (self._ends - now) / _WINDOW) / _WINDOW
-
-    def is_whole(self, now: float) -> bool:
-        """Whether requests were accepted for as long as the measure takes."""
-        if now >= self._ends:
-            self._turn(now)
-        return self._before > 0
 
     def _turn(self, now: float) -> None:
         late = now - self._ends

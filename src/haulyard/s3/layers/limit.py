@@ -3,7 +3,8 @@
 The rate is kept per bucket and kind of request, and per prefix from the moment when throttling shows which
 prefix is hot: S3 partitions a bucket by prefix, and one hot partition must not slow the others down. A second
 hot prefix hands over to the rate of the whole bucket: it may be the bucket that is limited, and a job that
-goes through prefixes one after the other would overrun the limit anew in each.
+goes through prefixes one after the other would overrun the limit anew in each. For the same reason the other
+prefixes do not rush off while one is hot: each starts at its rate and doubles that every second.
 
 A ceiling that the user set is something else: it holds for all requests together, and is never passed.
 """
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     Clock = Callable[[], float]
     Sleep = Callable[[float], Awaitable[object]]
 
+#: Prefixes that are watched by themselves; the bound only guards against a leak.
+_MAX_PREFIXES = 256
 #: Hot prefixes from which on the bucket as a whole is slowed down, in place of them.
 _BUCKET_WIDE = 2
 #: Buckets and kinds of request that are remembered although nothing limits them.
@@ -61,11 +64,13 @@ class _Turns:
 class _Rates:
     """The rates of one bucket and kind of request: of all of it, and of its hot prefixes."""
 
-    __slots__ = ("_hot", "_whole")
+    __slots__ = ("_hot", "_others", "_whole")
 
     def __init__(self) -> None:
         self._whole = _Turns(AdaptiveRate())
         self._hot: dict[str, _Turns] = {}
+        # While a prefix is hot: those that were not throttled.
+        self._others: dict[str, _Turns] = {}
 
     @property
     def limited(self) -> bool:
@@ -73,17 +78,25 @@ class _Rates:
 
     async def wait(self, key: str, clock: Clock, sleep: Sleep) -> None:
         # A hot prefix first: who waits for it must not stand in the way of the others.
-        if (hot := self._hot.get(_prefix(key))) is not None:
-            await hot.wait(clock, sleep)
+        if self._hot:
+            prefix = _prefix(key)
+            turns = self._hot.get(prefix) or self._others.get(prefix) or self._watch(prefix, clock())
+            await turns.wait(clock, sleep)
         if self._whole.rate.limit is not None:
             await self._whole.wait(clock, sleep)
 
     def succeeded(self, key: str, now: float, sent: float) -> None:
         self._whole.rate.succeeded(now, sent)
-        if self._hot and (hot := self._hot.get(prefix := _prefix(key))) is not None:
+        if not self._hot:
+            return
+        prefix = _prefix(key)
+        if (other := self._others.get(prefix)) is not None:
+            other.rate.succeeded(now, sent)
+        elif (hot := self._hot.get(prefix)) is not None:
             hot.rate.succeeded(now, sent)
             if hot.rate.limit is None:
                 del self._hot[prefix]
+                self._others.clear()
 
     def throttled(self, key: str, now: float, sent: float) -> float | None:
         """Cut the rate; return the new one, or None where this answer belongs to a cut already made."""
@@ -96,8 +109,18 @@ class _Rates:
                 hot = self._hot[prefix] = _Turns(whole.measured_copy())
             if len(self._hot) < _BUCKET_WIDE:
                 return hot.rate.limit if hot.rate.throttled(now, sent) else None
+            met = any(turns.rate.is_known for turns in self._hot.values())
             self._hot.clear()
+            self._others.clear()
+            return whole.limit if whole.throttled(now, sent, met=met) else None
         return whole.limit if whole.throttled(now, sent) else None
+
+    def _watch(self, prefix: str, now: float) -> _Turns:
+        if len(self._others) >= _MAX_PREFIXES:
+            self._others.clear()
+        hot = next(iter(self._hot.values()))
+        turns = self._others[prefix] = _Turns(hot.rate.offshoot(now))
+        return turns
 
 
 class Limiter:
