@@ -130,3 +130,15 @@ def test_a_single_duration_is_drawn() -> None:
     content = Content("job", "Copy report")
     content.durations.add(0.25)
     assert "p99 250 ms" in render(content)
+
+
+def test_many_runs_have_their_place_and_the_last_ones_are_listed() -> None:
+    content = Content("job", "Copy report")
+    for at in range(60):
+        start = _START + at * 10_000
+        content.throughput.add(start, 5, 5)
+        content.runs.add(Run(start, start + 3, "apply", "host", at))
+    text = render(content)
+    assert "The last 50 of 60." in text
+    # No room for words between so many.
+    assert "paused" not in text

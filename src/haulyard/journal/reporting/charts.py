@@ -19,6 +19,7 @@ import math
 import re
 import warnings
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from haulyard.journal.reporting import wording
@@ -72,6 +73,8 @@ _STEPS: Final = (
     43200,
     _DAY,
 )
+# Points that a time, or the length of a pause, needs.
+_LABEL = 75
 # Decades of a logarithmic axis beyond which only powers of ten have room.
 _FEW_DECADES = 3
 _MOST_TICKS = 5
@@ -101,16 +104,18 @@ def throughput(bins: Sequence[Bin], width: float, runs: Sequence[Run], *, by_siz
     axes = figure.subplots(1, len(pieces), sharey=True, squeeze=False, width_ratios=ratios)[0]
     figure.subplots_adjust(left=0.12, right=0.985, top=0.89, bottom=0.14, wspace=0.08)
     points = [(each.start, (each.size if by_size else each.objects) / width) for each in bins]
-    for one, piece, ratio in zip(axes, pieces, ratios, strict=True):
+    rooms = [ratio / sum(ratios) * _WIDTH * 72 for ratio in ratios]
+    for one, piece, room in zip(axes, pieces, rooms, strict=True):
         _draw_stretch(one, piece, points, width, _SECOND if by_size else _FIRST)
         _style(one, words=wording.size if by_size else wording.number)
-        _time_axis(one, piece, room=ratio / sum(ratios))
+        _time_axis(one, piece, room)
         for run in runs if len(runs) > 1 else ():
             if piece.start <= run.start <= piece.end:
                 one.axvline(run.start, color=_MARK, linewidth=0.8, linestyle=_DASHES)
-    for one, before, after in zip(axes[1:], pieces, pieces[1:], strict=False):
+    for one, (before, after), room in zip(axes[1:], pairwise(pieces), rooms[1:], strict=True):
         one.tick_params(axis="y", length=0, labelleft=False)
-        _above(one, 0, f"paused {wording.duration(after.start - before.end)}", _QUIET, "left")
+        if room >= _LABEL:
+            _above(one, 0, f"paused {wording.duration(after.start - before.end)}", _QUIET, "left")
     axes[0].set_ylim(bottom=0)
     return _svg(figure, "bytes" if by_size else "objects")
 
@@ -136,7 +141,7 @@ def latencies(durations: Durations, marks: Sequence[int] = (50, 95, 99)) -> str:
     axes.set_xticks([], minor=True)
     # The last mark is written beside its line, and may lie near the end.
     axes.margins(x=0.02)
-    axes.set_xlim(right=max(axes.get_xlim()[1], durations.percentile(max(marks)) * (high / low) ** 0.25))
+    axes.set_xlim(right=max(axes.get_xlim()[1], durations.percentile(max(marks)) * (high / low) ** 0.2))
     for level, percent in enumerate(marks):
         at = durations.percentile(percent)
         axes.axvline(at, color=_MARK, linewidth=1, linestyle=_DASHES)
@@ -213,10 +218,13 @@ def _bar_chart(
 
 
 def _time_axis(axes: Axes, piece: Stretch, room: float) -> None:
-    """Put ticks at round times, about one for every 75 points of the ``room`` (a fraction of the width)."""
+    """Put ticks at round times, one for every 75 points of ``room``; a piece too narrow has none."""
     span = max(piece.end - piece.start, 1e-3)
     axes.set_xlim(piece.start, piece.start + span)
-    most = max(int(room * _WIDTH * 72 / 75), 1)
+    if room < _LABEL:
+        axes.set_xticks([])
+        return
+    most = int(room / _LABEL)
     step = next((each for each in _STEPS if span / each <= most), _DAY * math.ceil(span / _DAY / most))
     first = math.ceil(piece.start / step) * step
     ticks = [first + at * step for at in range(int((piece.start + span - first) // step) + 1)]

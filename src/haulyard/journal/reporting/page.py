@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from haulyard.journal.reporting.content import Breakdown, Content
 
 PERCENTILES = (50, 95, 99)
+#: So many runs are listed, the last ones.
+_RUNS = 50
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
@@ -110,10 +112,14 @@ def _throughput(content: Content, *, drawn: bool) -> Iterator[str]:
                 duration(run.seconds),
                 f"{run.host}, {run.pid}",
             )
-            for run in runs
+            for run in runs[-_RUNS:]
         )
         table = _table(("command", "from (UTC)", "to", "took", "host, process"), rows, numbers=())
-        yield f'<section><h2>Runs</h2><div class="scroll">{table}</div></section>'
+        yield f'<section><h2>Runs</h2>{_of(len(runs))}<div class="scroll">{table}</div></section>'
+
+
+def _of(runs: int) -> str:
+    return f'<p class="quiet">The last {_RUNS} of {number(runs)}.</p>' if runs > _RUNS else ""
 
 
 def _latencies(content: Content, *, drawn: bool) -> Iterator[str]:

@@ -134,7 +134,7 @@ class Stretch(NamedTuple):
     end: float
 
 
-def stretches(runs: Sequence[Run], most: int = 6) -> list[Stretch]:
+def stretches(runs: Sequence[Run], most: int = 12) -> list[Stretch]:
     """Cut a time axis at the longest pauses, so that what happened stays visible.
 
     Only pauses of more than a twentieth of the working time are cut out, and at most ``most - 1`` of them.
