@@ -135,11 +135,21 @@ async def apply(
         ends = await _open(specification, surroundings, may_write=True)
         if stage is Stage.PLANNED:
             await _check_rights(specification, ends, surroundings)
+            if specification.verb.writes_elsewhere:
+                await preflight.check_apart(ends, surroundings.emit)
         begun = float(state.get("begun") or time.time())
         state = {**state, "stage": Stage.APPLYING.value, "on_conflict": decision, "begun": begun}
         folder.write("state", state)
         options = replace(options, on_conflict=decision)
-        shop = Workshop(specification, rules_of(specification), ends, options, surroundings.emit, begun=begun)
+        shop = Workshop(
+            specification,
+            rules_of(specification),
+            ends,
+            options,
+            surroundings.emit,
+            begun=begun,
+            shards=folder.shard_paths(),
+        )
         run = ShardsRun(shop, surroundings.report, surroundings.stopped, owner="haul apply")
         tally = Tally()
         if processes > 1:

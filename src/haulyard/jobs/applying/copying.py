@@ -9,13 +9,14 @@ the plan was made       ``fail``: an error
 the same content        nothing is copied
 ======================  ======================================================================================
 
-Reading is bound to the planned ETag and version. Something that appeared since is kept, unless it has the
-same content: then it is the copy, whoever made it (after a crash mostly ourselves).
+Reading is bound to the planned ETag and version. Something that appeared since is kept, unless it is the
+same in content and properties: then it is the copy, whoever made it (after a crash mostly ourselves). A name
+with a suffix is not planned, so that there only what is ours is taken for the copy.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from haulyard.errors import (
@@ -23,22 +24,20 @@ from haulyard.errors import (
 )
 from haulyard.errors import (
     HaulError,
-    IntegrityError,
     NotFound,
     PreconditionFailed,
     SourceChanged,
 )
 from haulyard.jobs.applying import verification
+from haulyard.jobs.applying.copied import Copied, LeftAlone, suffixed
+from haulyard.jobs.applying.likeness import Likeness
+from haulyard.jobs.applying.writing import Writing
 from haulyard.jobs.model import Conflict, Operation
-from haulyard.models import CopyOptions, CopySource, GetOptions
-from haulyard.stores.local import LocalStore
-from haulyard.transfer.copy import HELD
-from haulyard.transfer.engine import mover
-from haulyard.transfer.items import Item, Job, prefix_of
-from haulyard.transfer.workers import Room
+from haulyard.models import GetOptions
+from haulyard.transfer.items import prefix_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from haulyard.events import Emit
     from haulyard.jobs.applying.options import ApplyOptions
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
 #: Names that are tried for one object under ``suffix``.
 _SUFFIXES: Final = 1000
 #: Seconds by which the store's clock may be behind ours when it is asked whether a copy is of this job.
-_SKEW: Final = 300.0
+SKEW: Final = 300.0
 
 
 class Wishing(Protocol):
@@ -60,81 +59,44 @@ class Wishing(Protocol):
         ...
 
 
-class LeftAlone(Exception):
-    """The operation is not to be done, as was decided; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Copied:
-    """A verified copy: where, what the store says of it, what it replaced.
-
-    ``before`` are the properties of the source that the copy does not have, for who wants to put them back.
-    """
-
-    destination: str
-    etag: str
-    version: str
-    size: int
-    verified: str
-    made: bool
-    source_etag: str
-    replaced: tuple[str, str] | None = None
-    before: Mapping[str, Any] | None = None
-
-    def details(self, operation: Operation, seconds: float) -> dict[str, Any]:
-        """Return what the journal keeps of it."""
-        kept: dict[str, Any] = {
-            "etag": self.etag,
-            "version": self.version,
-            "size": self.size,
-            "verified": self.verified,
-            "seconds": round(seconds, 4),
-        }
-        if self.source_etag != operation.etag:
-            kept["source_etag"] = self.source_etag
-        if self.destination != operation.destination:
-            kept["destination"] = self.destination
-        if not self.made:
-            kept["made"] = False
-        if self.replaced is not None:
-            kept["replaced"] = list(self.replaced)
-        if self.before:
-            kept["before"] = self.before
-        return kept
-
-
 class Copying:
     """Copies operations between the ends of a job, any number at a time.
 
     ``begun`` is when the first run of the job began, in POSIX seconds: what is younger may be of this job.
+    ``is_planned`` says whether a key is the destination of an operation of the plan.
     """
 
     def __init__(
-        self, ends: Ends, wishes: Wishing, options: ApplyOptions, emit: Emit, *, begun: float
+        self,
+        ends: Ends,
+        wishes: Wishing,
+        options: ApplyOptions,
+        emit: Emit,
+        *,
+        begun: float,
+        is_planned: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._ends = ends
         self._source, self._destination = ends.source, ends.destination
         self._wishes = wishes
-        self._options = options
-        self._emit = emit
+        self._on_conflict = options.on_conflict
         self._begun = begun
+        self._is_planned = is_planned
         self._names = prefix_of(ends.source), prefix_of(ends.destination)
-        self._inside = ends.source.service == ends.destination.service
-        self._room = Room(HELD)
-        capabilities = ends.destination.capabilities
-        self._condition = capabilities.conditional_copy if self._inside else capabilities.conditional_put
-        self._is_plain = isinstance(ends.source, LocalStore) or isinstance(ends.destination, LocalStore)
-        # One bucket reached in two ways (endpoints, profiles, an access point) looks like two.
-        self._may_be_one = not ends.is_one_store and (
-            ends.source.bucket == ends.destination.bucket
-            or any(store.bucket.startswith("arn:") for store in (ends.source, ends.destination))
-        )
-        self._written: dict[str, str] = {}
-        """ETags that this job wrote where several sources have one destination."""
+        self._write = Writing(ends, options, emit)
+        self._likeness = Likeness(ends, is_plain=self._write.is_plain)
+        self._written: dict[str, tuple[int, str]] = {}
+        """Wave and ETag of what this job wrote last where several sources have one destination."""
+        self._taken: set[str] = set()
+        """Names with a suffix that this job gave away."""
 
-    def remember(self, destination: str, etag: str) -> None:
-        """Take note of what an earlier run wrote to a destination that several sources have."""
-        self._written[destination] = etag
+    def remember(self, operation: Operation, details: Mapping[str, Any]) -> None:
+        """Take note of what an earlier run wrote where several sources have one destination."""
+        destination = str(details.get("destination") or operation.destination)
+        if destination != operation.destination:
+            self._taken.add(destination)
+        else:
+            self._note(operation, str(details["etag"]))
 
     async def __call__(self, operation: Operation, *, in_doubt: bool) -> Copied:
         """Copy and verify one object.
@@ -147,13 +109,13 @@ class Copying:
         """
         head = await self._described(operation, in_doubt=in_doubt)
         wanted = await self._wishes.of(operation, head)
-        if self._is_in_place(operation):
-            return await self._copy_to(operation, head, wanted, operation.destination, present="")
+        if self.is_in_place(operation):
+            return await self._in_place(operation, head, wanted, in_doubt=in_doubt)
         conflict = Conflict(operation.conflict)
         if conflict is Conflict.SAME:
-            return await self._accept(operation, head, operation.destination, in_doubt=False)
+            return await self._accept(operation, head, wanted, in_doubt=False)
         if conflict is Conflict.NONE:
-            return await self._create(operation, head, wanted, operation.destination, in_doubt=in_doubt)
+            return await self._create(operation, head, wanted, in_doubt=in_doubt)
         return await self._decided(operation, head, wanted, in_doubt=in_doubt)
 
     async def is_still_there(self, operation: Operation, details: Mapping[str, Any]) -> bool:
@@ -161,24 +123,42 @@ class Copying:
         there = await self._look(str(details.get("destination") or operation.destination))
         return there is not None and there.etag == details["etag"]
 
+    def is_in_place(self, operation: Operation) -> bool:
+        """Return whether an object is its own destination: only its properties change."""
+        return self._ends.is_one_store and operation.key == operation.destination
+
+    async def _in_place(
+        self, operation: Operation, head: ObjectHead, wanted: Wanted, *, in_doubt: bool
+    ) -> Copied:
+        """Write an object over itself, unless an earlier run did so."""
+        copied = None
+        if in_doubt and _is_younger(head, operation) and await self._likeness.has_all(wanted, head):
+            is_same = head.etag == operation.etag
+            copied = Copied(
+                operation.key,
+                head.etag,
+                head.version_id,
+                head.size,
+                verification.CHECKSUM if is_same else verification.SIZE_ONLY,
+                made=True,
+                source_etag=head.etag,
+            )
+        copied = copied or await self._write(operation, head, wanted, operation.destination)
+        self._note(operation, copied.etag)
+        return replace(copied, in_place=True)
+
     async def _decided(
         self, operation: Operation, head: ObjectHead, wanted: Wanted, *, in_doubt: bool
     ) -> Copied:
         """Do what was decided for conflicts."""
         there = f"{self._names[1]}{operation.destination}"
         is_collision = operation.conflict == Conflict.COLLISION
-        if self._options.on_conflict == "skip":
+        if self._on_conflict == "skip":
             raise LeftAlone("others have the same destination" if is_collision else "the destination exists")
-        if self._options.on_conflict == "suffix":
+        if self._on_conflict == "suffix":
             return await self._create_suffixed(operation, head, wanted, in_doubt=in_doubt)
-        if self._options.on_conflict == "overwrite":
-            present = self._written.get(operation.destination, operation.present)
-            if not present:
-                copied = await self._create(operation, head, wanted, operation.destination, in_doubt=in_doubt)
-            else:
-                copied = await self._replace(operation, head, wanted, present, in_doubt=in_doubt)
-            self._written[operation.destination] = copied.etag
-            return copied
+        if self._on_conflict == "overwrite":
+            return await self._overwrite(operation, head, wanted, in_doubt=in_doubt)
         problem = "has the same destination as others" if is_collision else "has a destination that exists"
         raise ConflictError(
             f"{self._names[0]}{operation.key} {problem}: {there}",
@@ -188,17 +168,25 @@ class Copying:
         )
 
     async def _create(
-        self, operation: Operation, head: ObjectHead, wanted: Wanted, destination: str, *, in_doubt: bool
+        self, operation: Operation, head: ObjectHead, wanted: Wanted, *, in_doubt: bool
     ) -> Copied:
-        """Write where nothing is."""
-        if self._condition is not True and await self._look(destination) is not None:
-            return await self._accept(operation, head, destination, in_doubt=in_doubt)
-        put = replace(wanted.put, if_none_match="" if self._condition is False else "*")
+        """Write where nothing is, or take what is there for the copy."""
+        copied = await self._created(operation, head, wanted, operation.destination)
+        return copied or await self._accept(operation, head, wanted, in_doubt=in_doubt)
+
+    async def _created(
+        self, operation: Operation, head: ObjectHead, wanted: Wanted, destination: str
+    ) -> Copied | None:
+        """Write where nothing is; None where something is."""
+        condition = self._write.condition
+        if condition is not True and await self._look(destination) is not None:
+            return None
+        put = replace(wanted.put, if_none_match="" if condition is False else "*")
         try:
-            return await self._copy_to(operation, head, replace(wanted, put=put), destination, present="")
+            return await self._write(operation, head, replace(wanted, put=put), destination)
         except (PreconditionFailed, SourceChanged) as error:
             await self._check_source(operation, head, error)
-            return await self._accept(operation, head, destination, in_doubt=in_doubt)
+            return None
 
     async def _create_suffixed(
         self, operation: Operation, head: ObjectHead, wanted: Wanted, *, in_doubt: bool
@@ -207,10 +195,14 @@ class Copying:
         first = operation.wave if operation.conflict == Conflict.COLLISION and not operation.present else 1
         for number in range(first, first + _SUFFIXES):
             destination = suffixed(operation.destination, number)
-            try:
-                return await self._create(operation, head, wanted, destination, in_doubt=in_doubt)
-            except ConflictError:
+            if destination in self._taken:
                 continue
+            copied = await self._created(operation, head, wanted, destination)
+            if copied is None and in_doubt and not (number and self._is_planned(destination)):
+                copied = await self._ours(operation, head, wanted, destination)
+            if copied is not None:
+                self._taken.add(destination)
+                return copied
         raise ConflictError(
             f"{self._names[0]}{operation.key}: {_SUFFIXES} names beside {operation.destination} are taken",
             operation="copy",
@@ -218,127 +210,99 @@ class Copying:
             hint="change the rules so that destinations differ",
         )
 
+    async def _overwrite(
+        self, operation: Operation, head: ObjectHead, wanted: Wanted, *, in_doubt: bool
+    ) -> Copied:
+        """Write over what was there when the plan was made, or what an operation before this one wrote."""
+        wave, present = self._written.get(operation.destination, (-1, operation.present))
+        if wave > operation.wave:
+            # It failed when its turn was, and must not come after those that would have replaced it.
+            raise LeftAlone("another one that comes later in the plan has the destination by now")
+        if present:
+            copied = await self._replace(operation, head, wanted, present, in_doubt=in_doubt)
+        else:
+            copied = await self._create(operation, head, wanted, in_doubt=in_doubt)
+        self._note(operation, copied.etag)
+        return copied
+
     async def _replace(
         self, operation: Operation, head: ObjectHead, wanted: Wanted, present: str, *, in_doubt: bool
     ) -> Copied:
-        """Write over what was there when the plan was made, and over nothing else."""
+        """Write over what has the ETag ``present``, and over nothing else."""
         there = await self._look(operation.destination)
         if there is None:
-            return await self._create(operation, head, wanted, operation.destination, in_doubt=in_doubt)
-        if there.etag != present:
-            return await self._accept(operation, head, operation.destination, in_doubt=in_doubt)
-        put = replace(wanted.put, if_match="" if self._condition is False else present)
-        try:
-            copied = await self._copy_to(
-                operation, head, replace(wanted, put=put), operation.destination, present=present
-            )
-        except (PreconditionFailed, SourceChanged) as error:
-            await self._check_source(operation, head, error)
-            return await self._accept(operation, head, operation.destination, in_doubt=in_doubt)
-        return replace(copied, replaced=(there.etag, there.version_id))
+            return await self._create(operation, head, wanted, in_doubt=in_doubt)
+        if there.etag == present:
+            put = replace(wanted.put, if_match="" if self._write.condition is False else present)
+            try:
+                copied = await self._write(operation, head, replace(wanted, put=put), operation.destination)
+                return replace(copied, replaced=(there.etag, there.version_id))
+            except (PreconditionFailed, SourceChanged) as error:
+                await self._check_source(operation, head, error)
+        copied = await self._accept(operation, head, wanted, in_doubt=in_doubt)
+        return replace(copied, replaced=(present, "")) if copied.made else copied
 
     async def _accept(
-        self, operation: Operation, head: ObjectHead, destination: str, *, in_doubt: bool
+        self, operation: Operation, head: ObjectHead, wanted: Wanted, *, in_doubt: bool
     ) -> Copied:
-        """Take what is at the destination for the copy, if it has the same content.
+        """Take what is at the destination for the copy, if it is the same.
 
         Raises:
-            Conflict: It has another one, or nothing tells and it cannot be ours.
+            Conflict: It is not.
             IntegrityError: It may be the source itself.
         """
+        destination = operation.destination
         there = await self._look(destination)
+        names = self._names[0] + operation.key, self._names[1] + destination
         if there is None:
             raise ConflictError(
-                f"{self._names[1]}{destination} was there, and is gone again",
+                f"{names[1]} was there, and is gone again",
                 operation="copy",
                 key=operation.key,
                 hint="somebody else works on the destination; apply the job again",
             )
-        if self._may_be_one and destination == operation.key and _looks(there) == _looks(head):
-            raise IntegrityError(
-                f"{self._names[0]}{operation.key} seems to be its own destination: nothing was done",
-                operation="copy",
-                key=operation.key,
-                hint="both ends may be one bucket that is reached in two ways",
-            )
-        verdict = verification.compare(head, there)
-        ours = in_doubt and self._is_of_this_job(there)
-        if verdict is None and (ours or self._options.verify or operation.conflict == Conflict.SAME):
-            # Nothing that is stated tells; what is in doubt is never assumed.
-            verdict = await verification.reads_equal(self._source, head, self._destination, there)
-        if not verdict:
+        self._likeness.refuse_itself(operation, head, there)
+        is_ours = in_doubt and self._is_of_this_job(there)
+        problem = await self._likeness.difference(operation, head, wanted, there, is_ours=is_ours)
+        if problem:
             raise ConflictError(
-                f"{self._names[1]}{destination} appeared after the plan was made, with another content; "
-                f"{self._names[0]}{operation.key} was not copied",
+                f"{names[1]} appeared after the plan was made, with {problem}; {names[0]} was not copied"
+                if operation.conflict != Conflict.SAME
+                else f"{names[1]} has {problem}, and not what {names[0]} has",
                 operation="copy",
                 key=operation.key,
                 hint="look at both, then plan again with --new, or move the one that is there away",
             )
+        return await self._taken_over(head, wanted, there, is_ours=is_ours)
+
+    async def _ours(
+        self, operation: Operation, head: ObjectHead, wanted: Wanted, destination: str
+    ) -> Copied | None:
+        """Return what an earlier run copied without writing that down; None where it did not."""
+        there = await self._look(destination)
+        if there is None or not self._is_of_this_job(there):
+            return None
+        self._likeness.refuse_itself(operation, head, there)
+        if await self._likeness.difference(operation, head, wanted, there, is_ours=True):
+            return None
+        return await self._taken_over(head, wanted, there, is_ours=True)
+
+    async def _taken_over(
+        self, head: ObjectHead, wanted: Wanted, there: ObjectHead, *, is_ours: bool
+    ) -> Copied:
+        if is_ours and wanted.acl is not None:
+            # The earlier run may have ended between the copy and its ACL.
+            await self._destination.set_acl(there.key, wanted.acl)
         return Copied(
-            destination,
+            there.key,
             there.etag,
             there.version_id,
             there.size,
             verification.CHECKSUM,
-            made=ours,
-            source_etag=head.etag,
-        )
-
-    async def _copy_to(
-        self, operation: Operation, head: ObjectHead, wanted: Wanted, destination: str, *, present: str
-    ) -> Copied:
-        """Copy, look at what arrived, and compare it."""
-        item = Item(operation.key, head.size, operation.modified, head.etag, operation.version)
-        if self._inside and head.size <= self._destination.capabilities.max_put_size:
-            source = CopySource(self._source.bucket, item.key, item.version_id, item.etag)
-            copying = CopyOptions(wanted.put, wanted.replaces_metadata, wanted.replaces_tags)
-            result = await self._destination.copy(source, destination, copying)
-            verified, etag, version = "", result.etag, result.version_id
-        else:
-            transfer = replace(
-                self._options.transfer,
-                put=wanted.put,
-                replace_metadata=wanted.replaces_metadata,
-                replace_tags=wanted.replaces_tags,
-                # Makes the mover tell a condition of the destination from one of the source.
-                no_clobber=not present and bool(wanted.put.if_none_match),
-            )
-            move = mover(self._source, self._destination, transfer, self._emit, room=self._room)
-            done = await move(Job(item, destination))
-            verified, etag, version = done.verified, done.etag, done.version_id
-        there = await self._destination.head(destination, _reading(version))
-        verified = await self._verify(operation, head, there, verified)
-        if not self._is_plain:
-            names = self._names[0] + operation.key, self._names[1] + destination
-            verification.check_properties(wanted.expected, there, names)
-        if wanted.acl is not None:
-            await self._destination.set_acl(destination, wanted.acl)
-        return Copied(
-            destination,
-            there.etag or etag,
-            version,
-            there.size,
-            verified,
-            made=True,
+            made=is_ours,
             source_etag=head.etag,
             before=wanted.before,
         )
-
-    async def _verify(self, operation: Operation, head: ObjectHead, there: ObjectHead, verified: str) -> str:
-        names = self._names[0] + operation.key, self._names[1] + there.key
-        if head.size != there.size:
-            problem = f"has {there.size} bytes instead of {head.size}"
-            raise verification.differs(names, there, problem)
-        verdict = verification.compare(head, there)
-        if verdict is False:
-            raise verification.differs(names, there, "has another checksum than its source")
-        if verdict or verified == verification.CHECKSUM:
-            return verification.CHECKSUM
-        if self._options.verify or (self._inside and verification.etags_differ(head, there)):
-            if not await verification.reads_equal(self._source, head, self._destination, there):
-                raise verification.differs(names, there, "has another content than its source")
-            return verification.CHECKSUM
-        return verification.SIZE_ONLY
 
     async def _described(self, operation: Operation, *, in_doubt: bool) -> ObjectHead:
         """Describe the source, which has to be what was planned."""
@@ -351,10 +315,12 @@ class Copying:
                 key=operation.key,
                 hint="somebody else moved or deleted it; haul plan --new lists again",
             ) from error
-        if in_doubt and self._is_in_place(operation) and self._is_of_this_job(head):
+        if 0 <= operation.size != head.size:
+            raise self._replaced(operation)
+        if in_doubt and self.is_in_place(operation) and self._is_of_this_job(head):
             # It may have been copied onto itself already, with another ETag: doing that again is harmless.
             return head
-        if (operation.etag and head.etag != operation.etag) or (0 <= operation.size != head.size):
+        if operation.etag and head.etag != operation.etag:
             raise self._replaced(operation)
         return head
 
@@ -381,28 +347,19 @@ class Copying:
         except NotFound:
             return None
 
-    def _is_in_place(self, operation: Operation) -> bool:
-        return self._ends.is_one_store and operation.key == operation.destination
-
     def _is_of_this_job(self, there: ObjectHead) -> bool:
         modified = there.last_modified
-        return modified is not None and modified.timestamp() >= self._begun - _SKEW
+        return modified is not None and modified.timestamp() >= self._begun - SKEW
+
+    def _note(self, operation: Operation, etag: str) -> None:
+        if operation.conflict == Conflict.COLLISION:
+            wave, _ = self._written.get(operation.destination, (-1, ""))
+            if operation.wave >= wave:
+                self._written[operation.destination] = operation.wave, etag
 
 
-def suffixed(key: str, number: int) -> str:
-    """Return ``dir/name-NUMBER.ext``; the key itself for 0."""
-    if not number:
-        return key
-    directory, slash, name = key.rpartition("/")
-    stem, dot, extension = name.partition(".")
-    if not stem:
-        stem, dot, extension = name, "", ""
-    return f"{directory}{slash}{stem}-{number}{dot}{extension}"
-
-
-def _reading(version: str) -> GetOptions:
-    return GetOptions(version_id=version)
-
-
-def _looks(head: ObjectHead) -> tuple[object, ...]:
-    return (head.etag, head.size, head.last_modified)
+def _is_younger(head: ObjectHead, operation: Operation) -> bool:
+    """Return whether an object was written after it was planned, in whole seconds as HEAD has them."""
+    if head.last_modified is None or not operation.modified:
+        return False
+    return int(head.last_modified.timestamp()) > int(operation.modified)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from haulyard.errors import ConfigError, IntegrityError, NotFound, PreconditionFailed, SourceChanged
-from haulyard.jobs.applying.copying import LeftAlone
+from haulyard.errors import ConfigError, HaulError, IntegrityError, NotFound, SourceChanged
+from haulyard.jobs.applying.copied import LeftAlone
 from haulyard.models import GetOptions, ListOptions, PutOptions, RestoreOptions
 from haulyard.transfer.items import prefix_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from haulyard.jobs.applying.wanted import Wishes
     from haulyard.jobs.model import Operation
+    from haulyard.models import ObjectHead
     from haulyard.stores.base import Store
 
 #: Classes whose objects have to be restored; in Intelligent-Tiering only HEAD shows which ones.
@@ -21,16 +24,15 @@ _TIERING = "INTELLIGENT_TIERING"
 
 async def check_unchanged(store: Store, operation: Operation) -> None:
     """Raise SourceChanged unless the object is what was planned."""
-    options = GetOptions(if_match=operation.etag, version_id=operation.version)
-    try:
-        await store.head(operation.key, options)
-    except PreconditionFailed as error:
+    # Compared here: some stores do not understand an If-Match.
+    head = await store.head(operation.key, GetOptions(version_id=operation.version))
+    if operation.etag and head.etag != operation.etag:
         raise SourceChanged(
             f"{prefix_of(store)}{operation.key} was replaced since the plan was made; it is kept as it is",
             operation="apply",
             key=operation.key,
             hint="haul plan --new lists again what is to be done",
-        ) from error
+        )
 
 
 async def tags_before_and_after(store: Store, operation: Operation, wishes: Wishes) -> dict[str, Any]:
@@ -46,6 +48,24 @@ async def tags_before_and_after(store: Store, operation: Operation, wishes: Wish
     if new == old:
         raise LeftAlone("has these tags already")
     return {"old_tags": old, "new_tags": new}
+
+
+async def are_set(store: Store, operation: Operation, details: Mapping[str, Any]) -> bool:
+    """Return whether an object has its new tags, where an earlier run wrote down both.
+
+    Raises:
+        SourceChanged: It has neither the old nor the new ones, or is not what was planned.
+    """
+    await check_unchanged(store, operation)
+    now = dict(await store.get_tags(operation.key, operation.version))
+    if now not in (details["old_tags"], details["new_tags"]):
+        raise SourceChanged(
+            f"the tags of {prefix_of(store)}{operation.key} were changed meanwhile; they are kept",
+            operation="apply",
+            key=operation.key,
+            hint="haul plan --new lists again what is to be done",
+        )
+    return bool(now == details["new_tags"])
 
 
 async def restore(store: Store, operation: Operation, days: int | None, tier: str) -> None:
@@ -67,19 +87,24 @@ async def restore(store: Store, operation: Operation, days: int | None, tier: st
         raise LeftAlone("restored, or under way, already")
 
 
-async def place_folder(store: Store, key: str) -> dict[str, Any]:
+async def place_folder(store: Store, key: str, *, ours_since: float) -> dict[str, Any]:
     """Write a placeholder, unless there is one, and see that a listing shows it.
+
+    An empty one that is not older than ``ours_since`` (POSIX seconds) was written by an earlier run.
 
     Raises:
         IntegrityError: The listing does not.
     """
     details: dict[str, Any] = {"size": 0}
-    if await _is_there(store, key):
-        details["made"] = False
-    else:
+    there = await _look(store, key)
+    if there is None:
         honoured = store.capabilities.conditional_put
         result = await store.put(key, b"", PutOptions(if_none_match="" if honoured is False else "*"))
         details |= {"etag": result.etag, "version": result.version_id}
+    elif there.size == 0 and there.last_modified and there.last_modified.timestamp() >= ours_since:
+        details |= {"etag": there.etag, "version": there.version_id}
+    else:
+        details["made"] = False
     async for page in store.list(key, ListOptions(page_size=1)):
         if any(info.key == key for info in page.objects):
             return details
@@ -91,32 +116,42 @@ async def place_folder(store: Store, key: str) -> dict[str, Any]:
     )
 
 
-async def _is_there(store: Store, key: str) -> bool:
+async def _look(store: Store, key: str) -> ObjectHead | None:
     try:
-        await store.head(key)
+        return await store.head(key)
     except NotFound:
-        return False
-    return True
+        return None
 
 
 class Markers:
-    """Finds the delete marker of an object that was deleted by a run that could not write that down.
+    """Finds the delete marker of an object whose deletion did not say which one it left.
 
-    Asks nothing more once it is seen that the bucket keeps no versions.
+    Asks nothing more once it is seen that the bucket keeps no versions. Markers that are older than ``since``
+    (POSIX seconds) are somebody else's.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, since: float) -> None:
         self._store = store
+        self._since = since
         self._may_be = store.capabilities.versions
 
     async def of(self, key: str) -> str:
         """Return the version id of the latest delete marker, ``""`` where there is none."""
         if not self._may_be:
             return ""
+        try:
+            return await self._find(key)
+        except HaulError:
+            # Listing versions is a right of its own; without it nothing more is known.
+            self._may_be = False
+            return ""
+
+    async def _find(self, key: str) -> str:
         async for page in self._store.list_versions(key, ListOptions(page_size=10)):
             for version in page.versions:
                 if version.key == key and version.is_marker and version.is_latest:
-                    return version.version_id
+                    is_young = version.last_modified.timestamp() >= self._since
+                    return version.version_id if is_young else ""
             if page.versions and page.versions[0].key == key:
                 continue
             break

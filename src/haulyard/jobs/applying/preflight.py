@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from haulyard.errors import JobError, S3PermissionError
+from haulyard.errors import AccessDenied, JobError, NotFound, S3PermissionError
+from haulyard.jobs.applying.likeness import may_be_one
 from haulyard.jobs.model import ON_CONFLICT, Stage, Verb
 from haulyard.jobs.planning.summary import PlanSummary
+from haulyard.stores.access.space import ProbeSpace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from haulyard.events import Emit
+    from haulyard.jobs.ends import Ends
     from haulyard.journal.folder import JobFolder
     from haulyard.stores.access import Probe
 
@@ -56,7 +60,8 @@ def decided(folder: JobFolder, state: Mapping[str, Any], on_conflict: str) -> st
     summary = PlanSummary.from_json(folder.read("summary") or {})
     if summary.unmatched:
         raise JobError(
-            f"no rule of job {folder.name} takes {summary.unmatched} of the objects, and the fallback is fail",
+            f"no rule of job {folder.name} takes {summary.unmatched} of its objects, "
+            "and the fallback is fail",
             hint=f'see {folder.path}/unmatched.txt; add a rule, or [fallback] action = "skip"; plan --new',
         )
     decision = on_conflict or str(state.get("on_conflict", ""))
@@ -82,6 +87,29 @@ async def check_rights(
         _refuse_denied(await check("source"), _NEEDED_AT_SOURCE[verb], "source")
     if verb.writes_elsewhere and destination_in_s3:
         _refuse_denied(await check("destination"), _NEEDED_AT_DESTINATION, "destination")
+
+
+async def check_apart(ends: Ends, emit: Emit) -> None:
+    """Prove that two ends are not one bucket that is reached in two ways.
+
+    The plan of a job within one bucket keeps an order that the plan of a job between two does not know of.
+
+    Raises:
+        JobError: They are one.
+    """
+    if ends.is_one_store or not may_be_one(ends):
+        return
+    async with ProbeSpace(ends.destination, ends.base[: ends.base.rfind("/") + 1], emit) as space:
+        await space.put("apart", b"")
+        try:
+            await ends.source.head(space.key("apart"))
+        except (NotFound, AccessDenied):
+            # Denied is what stores say of absent keys to who may not list.
+            return
+    raise JobError(
+        f"{ends.source.name} and {ends.destination.name} are one bucket, reached in two ways",
+        hint="plan again with the same endpoint, profile and name for both ends; nothing was changed",
+    )
 
 
 def _refuse_denied(probes: list[Probe], needed: frozenset[str], side: str) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from haulyard.errors import HaulError, NotFound, PreconditionFailed, SourceChanged
-from haulyard.models import DeleteItem, DeleteOptions, DeleteOutcome, GetOptions
+from haulyard.models import DeleteItem, DeleteOptions, DeleteOutcome
 from haulyard.transfer.items import prefix_of
 
 if TYPE_CHECKING:
@@ -85,9 +85,11 @@ class Removing:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is None:
-            await self.drain()
-        await self._close()
+        try:
+            if kind is None:
+                await self.drain()
+        finally:
+            await self._close()
 
     async def _close(self) -> None:
         """Let go of what waits, and end what is under way."""
@@ -121,28 +123,44 @@ class Removing:
     async def _remove(self, batch: list[Removal]) -> None:
         async with self._slots:
             if self._batched and len(batch) > 1:
-                items = [DeleteItem(each.key, each.version, each.etag) for each in batch]
-                outcomes = await self._store.delete_many(items)
-                for removal, outcome in zip(batch, outcomes, strict=True):
+                outcomes = await self._together(batch)
+            else:
+                outcomes = await asyncio.gather(*(self._alone(removal) for removal in batch))
+            errors: list[Exception] = []
+            for removal, outcome in zip(batch, outcomes, strict=True):
+                try:
                     await self._settle(removal, self._explained(removal, outcome))
-                return
-            await asyncio.gather(*(self._alone(removal) for removal in batch))
+                except Exception as error:  # noqa: BLE001 -- what was deleted is written down before it ends the run
+                    errors.append(error)
+        if errors:
+            raise errors[0]
 
-    async def _alone(self, removal: Removal) -> None:
+    async def _together(self, batch: list[Removal]) -> list[DeleteOutcome]:
+        # Conditions look at the current version only: who names one says enough.
+        items = [DeleteItem(each.key, each.version, "" if each.version else each.etag) for each in batch]
         try:
-            outcome = await self._delete(removal)
+            return await self._store.delete_many(items)
         except HaulError as error:
-            outcome = DeleteOutcome(removal.key, removal.version, error=error)
-        await self._settle(removal, self._explained(removal, outcome))
+            return [DeleteOutcome(each.key, each.version, error=error) for each in batch]
+
+    async def _alone(self, removal: Removal) -> DeleteOutcome:
+        try:
+            return await self._delete(removal)
+        except HaulError as error:
+            return DeleteOutcome(removal.key, removal.version, error=error)
 
     async def _delete(self, removal: Removal) -> DeleteOutcome:
         if removal.version or not removal.etag:
             return await self._store.delete(removal.key, DeleteOptions(version_id=removal.version))
         if self._single is not True:
             try:
-                await self._store.head(removal.key, GetOptions(if_match=removal.etag))
+                head = await self._store.head(removal.key)
             except NotFound:
                 return DeleteOutcome(removal.key)
+            if head.etag != removal.etag:
+                raise PreconditionFailed(
+                    f"{removal.key} has another ETag", operation="delete", key=removal.key
+                )
         if_match = "" if self._single is False else removal.etag
         return await self._store.delete(removal.key, DeleteOptions(if_match=if_match))
 

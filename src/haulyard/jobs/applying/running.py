@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from haulyard.errors import JobError
 from haulyard.jobs.applying.options import Tally
 from haulyard.jobs.applying.slices import Slice
 from haulyard.jobs.applying.trouble import Trouble
@@ -32,14 +33,17 @@ class ShardsRun:
         self._failed: list[str] = []
         self.tally = Tally()
 
-    async def run(self, paths: Iterable[str]) -> None:
-        """Do what is left to do in each shard; those whose order matters come last."""
+    async def run(self, paths: Iterable[str], *, shared: bool = False) -> None:
+        """Do what is left to do in each shard; those whose order matters come last.
+
+        Where they are ``shared`` with other processes, those that another one works on are left to it.
+        """
         started = time.monotonic()
         for path in paths:
             if self._stopped():
                 self.tally = self.tally._replace(interrupted=True)
                 break
-            tally = await self._run_one(path, again=False)
+            tally = await self._run_one(path, again=False, shared=shared)
             self.tally += tally._replace(seconds=0.0)
             if tally.failed:
                 self._failed.append(path)
@@ -63,16 +67,30 @@ class ShardsRun:
             )
         self._time(started)
 
-    async def _run_one(self, path: str, *, again: bool) -> Tally:
+    async def _run_one(self, path: str, *, again: bool, shared: bool = False) -> Tally:
         if not again and is_finished(path):
             return Tally()
+        shard = self._open(path, shared=shared)
+        if shard is None:
+            return Tally()
         self._shop.is_ordered = is_ordered(path)
-        async with Shard.open(path, owner=self._owner) as shard:
+        async with shard:
             slice_ = Slice(shard, self._shop, self._trouble, self._report, self._stopped)
             tally = await slice_.run(again=again)
-            if not tally.interrupted and not tally.failed:
-                await shard.finish(slice_.counts())
+            if not tally.interrupted and (counts := slice_.counts()) is not None:
+                await shard.finish(counts)
         return tally
+
+    def _open(self, path: str, *, shared: bool) -> Shard | None:
+        """Open a shard for work; None where another process was faster."""
+        try:
+            return Shard.open(path, owner=self._owner)
+        except JobError:
+            if not shared:
+                raise
+            if Shard.holder(path) is not None or is_finished(path):
+                return None
+            return Shard.open(path, owner=self._owner)
 
     def _time(self, started: float) -> None:
         self.tally = self.tally._replace(seconds=self.tally.seconds + time.monotonic() - started)

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import Counter
+from contextlib import suppress
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from haulyard.errors import Conflict as ConflictError
-from haulyard.errors import HaulError
+from haulyard.errors import HaulError, IntegrityError, NotFound
 from haulyard.events import TransferDone
 from haulyard.jobs.applying import deeds
-from haulyard.jobs.applying.copying import LeftAlone
+from haulyard.jobs.applying.copied import LeftAlone
 from haulyard.jobs.applying.options import Tally
 from haulyard.jobs.applying.removing import Removal, Removing
 from haulyard.jobs.applying.standing import Standing
 from haulyard.jobs.model import Action, Conflict, Operation, Phase, Verb
+from haulyard.models import GetOptions
 from haulyard.transfer.items import prefix_of
 from haulyard.transfer.workers import run_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from haulyard.jobs.applying.copied import Copied
     from haulyard.jobs.applying.trouble import Trouble
     from haulyard.jobs.applying.workshop import Workshop
     from haulyard.journal.shard import Shard
@@ -57,10 +61,9 @@ class Slice:
         self._standing = Standing(shard)
         self._pending: dict[int, Operation] = {}
         """Those whose deletion is under way."""
-        self._markers = deeds.Markers(workshop.ends.source)
         self._started = time.monotonic()
         self._done = self._skipped = self._failed = self._bytes = 0
-        self._interrupted = False
+        self._interrupted = self._again = False
 
     async def run(self, *, again: bool = False) -> Tally:
         """Do what is left to do; ``again`` only what failed and may go well now.
@@ -77,21 +80,27 @@ class Slice:
             self._standing.has_begun = True
         if self._shop.is_ordered:
             self._recall()
+        self._again = again
         wanted = self._standing.is_worth_another_try if again else self._standing.is_open
         async with Removing(self._shop.ends.source, self._deleted) as removing:
             for wave, workers in self._waves(wanted):
                 await self._work(wave, workers, removing)
-                # Between waves nothing may be under way.
+                # Between waves nothing may be under way, nor be unknown to who comes after a crash.
                 await removing.drain()
-        await self._shard.flush()
+                await self._shard.flush()
         seconds = time.monotonic() - self._started
         return Tally(self._done, self._skipped, self._failed, self._bytes, seconds, self._interrupted)
 
-    def counts(self) -> dict[str, Any]:
-        """Return what the whole shard came to: objects by phase, and bytes of what is done."""
+    def counts(self) -> dict[str, Any] | None:
+        """Return what the whole shard came to: objects by phase, and bytes of what is done.
+
+        None where something is left to do.
+        """
         phases: Counter[str] = Counter()
         size = 0
         for operation in self._operations(lambda _: True):
+            if self._standing.is_open(operation.id):
+                return None
             phase = self._standing.phase(operation.id)
             phases[phase] += 1
             size += max(operation.size, 0) if phase == Phase.DONE else 0
@@ -111,13 +120,13 @@ class Slice:
 
     def _recall(self) -> None:
         """Find out what an earlier run left of operations whose order matters."""
-        written: dict[int, str] = {}
+        written: dict[int, dict[str, Any]] = {}
         for item, _, _, details in self._shard.entries():
             if "etag" in details:
-                written[item] = details["etag"]
+                written[item] = {name: details[name] for name in ("etag", "destination") if name in details}
         for operation in self._operations(lambda _: True):
             if operation.id in written and operation.conflict == Conflict.COLLISION:
-                self._shop.copying.remember(operation.destination, written[operation.id])
+                self._shop.copying.remember(operation, written[operation.id])
             if self._standing.is_open(operation.id):
                 self._shop.unfinished.add(operation.key)
 
@@ -141,10 +150,11 @@ class Slice:
     async def _do(self, operation: Operation, removing: Removing) -> None:
         """Bring one operation to its end, or to its deletion."""
         started = time.monotonic()
+        if self._again:
+            self._trouble.taken_up_again()
         try:
             if operation.action == Action.FOLDER:
-                details = await deeds.place_folder(self._shop.ends.destination, operation.destination)
-                self._finish(operation, details, started)
+                await self._place_folder(operation, started)
                 return
             await self._VERBS[self._shop.verb](self, operation, removing, started)
         except LeftAlone as reason:
@@ -152,7 +162,18 @@ class Slice:
         except HaulError as error:
             self._fail(operation, error)
 
+    async def _place_folder(self, operation: Operation, started: float) -> None:
+        ours_since = self._shop.since if self._is_in_doubt(operation) else math.inf
+        details = await deeds.place_folder(
+            self._shop.ends.destination, operation.destination, ours_since=ours_since
+        )
+        self._finish(operation, details, started)
+
     async def _copy(self, operation: Operation, _removing: Removing, started: float) -> None:
+        copied = await self._copied(operation)
+        self._finish(operation, copied.details(operation, time.monotonic() - started), started)
+
+    async def _copied(self, operation: Operation) -> Copied:
         if operation.destination in self._shop.unfinished and operation.destination != operation.key:
             raise ConflictError(
                 f"{self._to}{operation.destination} has yet to be copied before {self._from}{operation.key} "
@@ -161,28 +182,56 @@ class Slice:
                 key=operation.key,
                 hint="mend what keeps the other from being copied, and apply the job again",
             )
-        copied = await self._shop.copying(operation, in_doubt=self._is_in_doubt(operation))
-        self._finish(operation, copied.details(operation, time.monotonic() - started), started)
+        return await self._shop.copying(operation, in_doubt=self._is_in_doubt(operation))
 
     async def _move(self, operation: Operation, removing: Removing, started: float) -> None:
         details = self._standing.details(operation.id)
         if "etag" in details:
             # An earlier run wrote down that it is copied; whether it still is, the store says.
             is_there = await self._shop.copying.is_still_there(operation, details)
+            if not is_there and await self._is_gone(operation):
+                # Deleted by then; what became of the copy since is no matter of this job.
+                self._finish(operation, await self._marker(operation), None)
+                return
             details = details if is_there else {}
         if "etag" not in details:
-            copied = await self._shop.copying(operation, in_doubt=self._is_in_doubt(operation))
+            copied = await self._copied(operation)
             details = copied.details(operation, time.monotonic() - started)
-            if self._shop.ends.is_one_store and copied.destination == operation.key:
+            if copied.in_place:
                 # Its own destination, with other properties: there is nothing to delete.
                 self._finish(operation, details, started)
                 return
             # Durable before anything is deleted.
             await self._shard.record(_entry(operation.id, Phase.COPIED, details))
-        etag = str(details.get("source_etag") or operation.etag)
-        self._pending[operation.id] = operation
         self._standing.keep(operation.id, details)
-        await removing.add(Removal(operation.id, operation.key, etag))
+        removal = await self._removal(operation, str(details.get("source_etag") or operation.etag))
+        self._pending[operation.id] = operation
+        await removing.add(removal)
+
+    async def _removal(self, operation: Operation, etag: str) -> Removal:
+        """Return what is to be deleted of a source that is copied."""
+        source = self._shop.ends.source
+        if not etag:
+            raise IntegrityError(
+                f"{self._from}{operation.key} has no ETag: nothing tells whether it is what was copied",
+                operation="delete",
+                key=operation.key,
+                hint="it is copied and was kept; delete it yourself",
+            )
+        if operation.version:
+            # A plan can name an older version than the current one; then only that is deleted.
+            with suppress(NotFound):
+                if (await source.head(operation.key)).version_id == operation.version:
+                    return Removal(operation.id, operation.key, etag)
+            return Removal(operation.id, operation.key, etag, operation.version)
+        return Removal(operation.id, operation.key, etag)
+
+    async def _is_gone(self, operation: Operation) -> bool:
+        try:
+            await self._shop.ends.source.head(operation.key, GetOptions(version_id=operation.version))
+        except NotFound:
+            return True
+        return False
 
     async def _delete(self, operation: Operation, removing: Removing, _started: float) -> None:
         self._pending[operation.id] = operation
@@ -195,11 +244,16 @@ class Slice:
 
     async def _retag(self, operation: Operation, _removing: Removing, started: float) -> None:
         store, details = self._shop.ends.source, self._standing.details(operation.id)
-        if "old_tags" not in details:
+        is_set = False
+        if "old_tags" in details:
+            is_set = await deeds.are_set(store, operation, details)
+        else:
             details = await deeds.tags_before_and_after(store, operation, self._shop.wishes)
             # What was there can be put back only if it is known.
             await self._shard.record(_entry(operation.id, Phase.COPIED, details))
-        await store.set_tags(operation.key, details["new_tags"], operation.version)
+            self._standing.keep(operation.id, details)
+        if not is_set:
+            await store.set_tags(operation.key, details["new_tags"], operation.version)
         self._finish(operation, details, started)
 
     _VERBS: Final = {
@@ -219,15 +273,15 @@ class Slice:
         if outcome.error is not None:
             raise outcome.error
         details: dict[str, Any] = {}
-        if outcome.marker_version_id:
-            details["marker"] = outcome.marker_version_id
-        elif outcome.is_marker:
-            details["marker"] = outcome.version_id
-        elif self._standing.has_begun and not removal.version:
-            # An earlier run may have deleted it, and could not say so.
-            marker = await self._markers.of(removal.key)
-            details = {"marker": marker} if marker else {}
+        if not removal.version:
+            # An earlier attempt, or run, may have deleted it, and could not say so.
+            marker = outcome.marker_version_id
+            details = {"marker": marker} if marker else await self._marker(operation)
         self._finish(operation, details, None)
+
+    async def _marker(self, operation: Operation) -> dict[str, Any]:
+        marker = await self._shop.markers.of(operation.key)
+        return {"marker": marker} if marker else {}
 
     def _finish(self, operation: Operation, details: dict[str, Any], started: float | None) -> None:
         copied = self._standing.details(operation.id)

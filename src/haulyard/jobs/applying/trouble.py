@@ -32,6 +32,10 @@ class Trouble:
         self._max_errors = max_errors
         self._failed = self._denied = self._temporary = 0
 
+    def taken_up_again(self) -> None:
+        """Take note that an object that failed is tried once more; it counts once."""
+        self._failed -= 1
+
     def succeeded(self) -> None:
         """Take note of an object that was done."""
         self._denied = self._temporary = 0

@@ -71,25 +71,24 @@ def differs(names: tuple[str, str], copy: ObjectHead, problem: str) -> Integrity
     )
 
 
-def check_properties(expected: PutOptions, copy: ObjectHead, names: tuple[str, str]) -> None:
-    """Compare what a HEAD of the copy shows with what it was to get.
+def other_properties(expected: PutOptions, copy: ObjectHead) -> str:
+    """Compare what a HEAD of the copy shows with what it was to get; return what is missing or different.
 
-    Names of metadata are compared in lower case, as HTTP has them.
-
-    Raises:
-        IntegrityError: Something is missing or different.
+    Names of metadata are compared in lower case, as HTTP has them. ``""`` where all of it is there.
     """
     for name in _KEPT:
         wanted, found = getattr(expected, name), getattr(copy, name)
         if wanted and wanted != found:
-            raise _lost(names, f"{name.replace('_', ' ')} {found!r} instead of {wanted!r}", copy)
+            return f"{name.replace('_', ' ')} {found!r} instead of {wanted!r}"
     for name, value in expected.metadata.items():
         found = copy.metadata.get(name.lower())
         if found != value:
-            raise _lost(names, f"metadata {name}={found!r} instead of {value!r}", copy)
+            return f"metadata {name}={found!r} instead of {value!r}"
+    return ""
 
 
-def _lost(names: tuple[str, str], problem: str, copy: ObjectHead) -> IntegrityError:
+def lost(names: tuple[str, str], problem: str, copy: ObjectHead) -> IntegrityError:
+    """Return the error for a copy that did not get the properties that it was to get."""
     return IntegrityError(
         f"the copy {names[1]} of {names[0]} has {problem}",
         operation="verify",

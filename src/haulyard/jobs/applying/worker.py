@@ -51,9 +51,17 @@ async def work(order: Order, line: Line) -> None:
         Connection(settings.for_source(), emit, rate=order.rate) as source_connection,
     ):
         ends = await open_ends(specification, connection, source_connection, may_write=True)
-        shop = Workshop(specification, rules, ends, order.options, emit, begun=order.begun)
+        shop = Workshop(
+            specification,
+            rules,
+            ends,
+            order.options,
+            emit,
+            begun=order.begun,
+            shards=folder.shard_paths(),
+        )
         run = ShardsRun(shop, line.tell, line.stopped, owner=f"worker {order.number}")
-        await run.run(_free(folder, order.number))
+        await run.run(_free(folder, order.number), shared=True)
         await run.run_again()
         line.tell(run.tally)
 
