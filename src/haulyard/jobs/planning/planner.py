@@ -15,11 +15,11 @@ from haulyard.jobs.model import Stage
 from haulyard.jobs.planning.findings import Findings
 from haulyard.jobs.planning.finishing import finish
 from haulyard.jobs.planning.intake import Intake, fetch_tags
-from haulyard.jobs.planning.present import Present
+from haulyard.jobs.planning.present import Names, Present
 from haulyard.jobs.planning.prices import load_prices
 from haulyard.jobs.planning.recording import Recorder, recorded
 from haulyard.jobs.planning.rows import RowMaker
-from haulyard.jobs.planning.spill import Spill
+from haulyard.jobs.planning.spill import Spill, destinations_in
 from haulyard.jobs.planning.summary import Origin, PlanSummary, summarise
 from haulyard.jobs.planning.tally import Tally
 from haulyard.transfer.selection import as_directory
@@ -202,7 +202,12 @@ class _Planner:
         covered = self._covered()
         between = (spill.lowest, spill.highest) if spill.highest else None
         with await Present.listed(
-            self._ends, self._prefixes() if between else [], covered=covered, between=between
+            self._ends,
+            self._prefixes() if between else [],
+            covered=covered,
+            between=between,
+            names=Names(spill.destinations, lambda: destinations_in(self._folder.shard_paths())),
+            workers=self._concurrency,
         ) as present:
             findings = await finish(
                 self._folder, self._ends, self._specification.verb, spill, present, same_scope=True
