@@ -1,14 +1,17 @@
 import csv
 import json
 import os
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from tests.jobs.journals import COPIED, DENIED, START, add_shard, begun, make_job, row
 
-from haulyard.errors import JobError
+from haulyard.errors import ConfigError, JobError
 from haulyard.events import Event, Warned
 from haulyard.jobs.model import NO_RULE, Action, Conflict, Stage, Verb
 from haulyard.jobs.reporting import Reported, write_report
@@ -168,8 +171,6 @@ def test_only_the_first_failures_are_on_the_page_and_all_in_the_completion_repor
         async with Shard.open(path, owner="test") as shard:
             await shard.record(*[[item, "failed", START, DENIED] for item in range(1, 1203)])
 
-    import anyio
-
     anyio.run(fail_all)
     reported = write_report(folder)
     assert len(reported.summary["failures"]) == 1000
@@ -195,7 +196,9 @@ def test_what_was_undone_is_told_apart(tmp_path: Path) -> None:
         (2, "kept", 102, {"reason": "it changed since"}),
         (3, "returned", 103, {}),
     ]
-    add_shard(folder, [row(f"in/{at}") for at in range(3)], [begun(), *done, begun(100, 9), *undoing])
+    add_shard(
+        folder, [row(f"in/{at}") for at in range(3)], [begun(), *done, begun(100, 9, undo=True), *undoing]
+    )
     reported = write_report(folder)
     assert [(line[3], line[5]) for line in _lines(reported)] == [
         ("undone", ""),
@@ -207,9 +210,6 @@ def test_what_was_undone_is_told_apart(tmp_path: Path) -> None:
 
 
 def test_a_damaged_journal_is_said_and_nothing_is_guessed(applied: JobFolder) -> None:
-    import sqlite3
-    from contextlib import closing
-
     with closing(sqlite3.connect(applied.shard_paths()[0])) as connection, connection:
         connection.execute("UPDATE log SET body = replace(body, 'm1', 'm2') WHERE seq = 3")
     reported = write_report(applied)
@@ -249,6 +249,19 @@ def test_a_report_is_replaced_by_the_next(applied: JobFolder) -> None:
     second = write_report(applied)
     assert first.directory == second.directory
     assert sorted(os.listdir(second.directory)) == ["completion.csv", "report.html", "report.json"]
+
+
+def test_a_report_can_be_written_elsewhere(applied: JobFolder, tmp_path: Path) -> None:
+    reported = write_report(applied, directory=str(tmp_path / "some" / "where"))
+    assert sorted(os.listdir(tmp_path / "some" / "where")) == ["completion.csv", "report.html", "report.json"]
+    assert reported.directory == str(tmp_path / "some" / "where")
+    assert not os.path.exists(os.path.join(applied.path, "report"))
+
+
+def test_a_place_that_cannot_be_written_is_named(applied: JobFolder, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"cannot be written to .*file"):
+        write_report(applied, directory=str(tmp_path / "file" / "below"))
 
 
 def test_a_job_that_runs_is_reported_as_running(applied: JobFolder) -> None:

@@ -177,3 +177,19 @@ def test_keys_and_reasons_cannot_steer_a_terminal(tmp_path: Path) -> None:
 
 def test_no_job_is_no_line(tmp_path: Path) -> None:
     assert list(statuses(str(tmp_path / "none"))) == []
+
+
+def test_what_the_plan_leaves_alone_is_told_from_its_summary(folder: JobFolder) -> None:
+    folder.write(
+        "summary", {"actions": {"act": [5, 500], "skipped": [1, 100], "ordered": [1, 1], "cycle": [0, 0]}}
+    )
+    status = status_of(folder, clock=_long_ago)
+    assert status.left_alone == {"skipped": 1}
+    assert "  left alone by the plan: 1 skipped" in status.lines()
+
+
+def test_a_tampered_summary_is_said(folder: JobFolder) -> None:
+    Path(folder.path, "summary.json").write_text("{}")
+    status = status_of(folder, clock=_long_ago)
+    assert "summary.json is damaged" in status.damaged[0]
+    assert status.objects == 7

@@ -39,6 +39,7 @@ SAMPLES: Final = 5
 RECENT: Final = 60.0
 UNKNOWN: Final = "unknown"
 
+_WORKED_ON: Final = frozenset({Action.ACT.word, Action.FOLDER.word, Action.ORDERED.word})
 _OVER: Final = frozenset({Phase.DONE.value, Phase.SKIPPED.value, Phase.UNDONE.value, Phase.KEPT.value})
 _UNDO: Final = frozenset({Phase.UNDONE.value, Phase.KEPT.value})
 _STAGES: Final = {
@@ -59,7 +60,8 @@ class JobStatus:
 
     ``stage`` is one of `Stage`, or ``unknown``. ``holder`` is who works on it at this moment. ``phases``
     counts what is acted on by its last phase, ``""`` what has none yet; ``sizes`` are their bytes where
-    those are known. ``failures`` are the first keys
+    those are known. ``left_alone`` counts what the plan does not act on, by reason,
+    empty until it is finished. ``failures`` are the first keys
     with their reasons, ``rate`` the operations a second over the last minute, 0.0 at rest. ``damaged`` has a
     sentence for everything that cannot be read; the counts are then without it.
     """
@@ -75,6 +77,7 @@ class JobStatus:
     holder: Holder | None = None
     phases: Mapping[str, int] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
+    left_alone: Mapping[str, int] = field(default_factory=dict)
     failures: tuple[tuple[str, str], ...] = ()
     rate: float = 0.0
     damaged: tuple[str, ...] = ()
@@ -124,6 +127,9 @@ class JobStatus:
         lines.append(f"  {self._state()}")
         if self.objects:
             lines.append(f"  {self._counts()}")
+        if self.left_alone:
+            alone = [f"{wording.number(count)} {word}" for word, count in self.left_alone.items()]
+            lines.append(f"  left alone by the plan: {', '.join(alone)}")
         lines += [f"  damaged: {wording.visible(each)}" for each in self.damaged]
         if self.failures:
             lines.append(f"  failed, {len(self.failures)} of {wording.number(self.failed)}:")
@@ -170,6 +176,7 @@ class JobStatus:
             },
             "left": self.left,
             "failed": self.failed,
+            "left_alone": dict(self.left_alone),
             "failures": [{"key": key, "message": reason} for key, reason in self.failures],
             "objects_a_second": round(self.rate, 3),
             "seconds_left": None if self.seconds_left is None else round(self.seconds_left, 1),
@@ -255,6 +262,7 @@ def status_of(folder: JobFolder, *, clock: Callable[[], float] = time.time) -> J
         holder,
         dict(reading.phases),
         dict(reading.sizes),
+        reading.left_alone(folder),
         tuple(reading.failures),
         reading.recent / RECENT if holder is not None else 0.0,
         tuple(reading.damaged),
@@ -304,6 +312,16 @@ class _Reading:
         except (JobError, ValueError) as error:
             self.damaged.append(str(error))
             return UNKNOWN
+
+    def left_alone(self, folder: JobFolder) -> dict[str, int]:
+        """Return what the plan's summary says of objects that are not acted on."""
+        try:
+            actions = (folder.read("summary") or {}).get("actions", {})
+            found = {word: int(amount[0]) for word, amount in actions.items() if word not in _WORKED_ON}
+        except (JobError, TypeError, ValueError, LookupError, AttributeError) as error:
+            self.damaged.append(str(error))
+            return {}
+        return {word: count for word, count in found.items() if count}
 
     def take(self, path: str) -> None:
         """Add a shard. Raises JobError where it is damaged; it is then not counted."""

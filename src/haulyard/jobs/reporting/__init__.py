@@ -91,12 +91,11 @@ def write_report(
     emit: Emit = ignore,
     clock: Callable[[], float] = time.time,
 ) -> Reported:
-    """Write the report of a bulk job into ``directory``, by default ``report/`` in its folder.
+    """Write the report of a bulk job into ``directory``, ``""`` for ``report/`` of its folder.
 
-    An earlier one is replaced.
-
-    It may be running, and damaged: what cannot be read is said in the report, which has the rest. Where
-    matplotlib is not installed the page has tables and no charts, and a `Warned` says what to install.
+    An earlier one is replaced. The job may be running, and damaged: what cannot be read is said in the
+    report, which has the rest. Where matplotlib is not installed the page has tables and no charts, and a
+    `Warned` says what to install.
 
     Raises:
         JobError: It is no bulk job.

@@ -149,7 +149,7 @@ class _Journal:
     def _begin(self, at: float, details: Mapping[str, Any]) -> None:
         self._end_run()
         self._last = at
-        command = str(details.get("command", "apply"))
+        command = "undo" if details.get("undo") else "apply"
         self._runs.append(Run(at, at, command, str(details.get("host", "")), int(details.get("pid", 0))))
 
     def _end_run(self) -> None:
