@@ -179,11 +179,16 @@ def test_json_that_is_shown_is_json() -> None:
                 json.loads(block.text)
 
 
-def test_toml_that_is_shown_is_a_file_of_settings(tmp_path: Path) -> None:
+def test_toml_that_is_shown_is_a_file_of_rules_or_of_settings(tmp_path: Path) -> None:
     from haulyard.config import resolve
+    from haulyard.jobs.rules import Rules
 
     for page in _PAGES:
         for block in pages.blocks(page):
-            if block.language == "toml":
+            if block.language == "toml" and re.search(
+                r"^\[(\[rule\]|fallback|folders)\]", block.text, re.MULTILINE
+            ):
+                Rules.parse(block.text, pages.name_of(page))
+            elif block.language == "toml":
                 (tmp_path / "haul.toml").write_text(block.text)
                 resolve({}, {"HOME": "/"}, str(tmp_path))

@@ -75,7 +75,7 @@ def test_a_mistake_names_file_line_rule_and_what_was_meant() -> None:
         ("[[rule]]\nmatch = '(?P<d>.)'\ndates.d = 3", 3, "write d ="),
         ("[[rule]]\nmatch = '(?P<d>.)'\ndates.d = { group = 1, format = '%Y' }", 3, "are texts"),
         ("[[rule]]\nmatch = '(?P<d>.)'\ndates.key = { group = 'd', format = '%Y' }", 3, "cannot be the name"),
-        ("[[rule]]\nmatch = '(?P<d>.)(?P<e>.)'\ndates.e = { group = 'd', format = '%Y' }", 3, "a group has this"),
+        ("[[rule]]\nmatch = '(?P<d>)(?P<e>)'\ndates.e = { group = 'd', format = '%Y' }", 3, "a group has"),
         ("[[rule]]\nmatch = '(?P<d>.)?'\ndates.e = { group = 'd', format = '%Y' }", 3, "takes no part"),
         ("[[rule]]\nmatch = '(?P<d>.)'\nto = '{d:%Y}/{name}'", 3, "declare it"),
         ("[[rule]]\nglob = '*'\nto = '{key:%Y}'", 3, "only dates"),

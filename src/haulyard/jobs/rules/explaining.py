@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Verdict(NamedTuple):
     """What one rule says of an object.
 
-    ``outcome`` is ``takes it``, ``does not take it``, or ``would take it`` where an earlier rule comes first.
+    ``outcome`` is ``takes it``, ``does not take it``, or ``would take it`` where an earlier rule comes
+    first; ``line`` is 0 where the file says nothing.
     """
 
     rule: str
@@ -30,7 +31,8 @@ class Verdict(NamedTuple):
 
     def text(self) -> str:
         """Return it as a line."""
-        return f"{self.rule} (line {self.line}) {self.outcome}" + (f": {self.reason}" if self.reason else "")
+        place = f" (line {self.line})" if self.line else ""
+        return f"{self.rule}{place} {self.outcome}" + (f": {self.reason}" if self.reason else "")
 
 
 class Explanation(NamedTuple):

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 class Pattern(NamedTuple):
     """The pattern of one rule.
 
-    ``landmark`` stands in every key that matches, or (with a line break in front) at its beginning; ``""``
-    where nothing is known.
+    Every key that matches begins with ``prefix`` and holds ``needle``, both ``""`` where nothing is known.
     ``select`` is there for globs that are plain comparisons, ``find`` for all others: it returns the match.
     """
 
     study: Study
-    landmark: str
+    prefix: str
+    needle: str
     select: Select | None
     find: Find
     groups: dict[str, int]
@@ -60,9 +60,7 @@ def expression_pattern(text: str) -> Pattern:
 
 
 def _pattern(study: Study, select: Select | None, find: Find, groups: dict[str, int]) -> Pattern:
-    needle = study.needle
-    landmark = f"\n{study.prefix}" if study.prefix and len(study.prefix) >= len(needle) else needle
-    return Pattern(study, landmark, select, find, groups)
+    return Pattern(study, study.prefix, study.needle, select, find, groups)
 
 
 def _comparison(study: Study) -> Select | None:

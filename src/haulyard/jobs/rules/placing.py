@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from itertools import accumulate
-from operator import itemgetter
+from bisect import bisect_left
+from operator import itemgetter, le
+from sys import maxunicode
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from haulyard.jobs.model import FALLBACK, NO_RULE, Action
@@ -16,8 +16,9 @@ from haulyard.jobs.rules.values import MAX_KEY, unfit_keys
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from haulyard.jobs.rules.patterns import Pattern
     from haulyard.jobs.rules.rule import Fallback, Rule
     from haulyard.models import ObjectInfo
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     #: Positions in a page, and the matches there (none where the pattern has none).
     Taken = tuple[Sequence[int], list[re.Match[str]]]
 
-#: A landmark in fewer than one of so many keys is searched for; else every key that is left is tried.
-_RARE: Final = 4
+#: So many keys show whether a text is in most of them.
+_SAMPLE: Final = 16
+#: With so many rules whose keys begin with something, a page that is not in order is worth sorting.
+_SORTING_PAYS: Final = 5
 
 _ACT: Final = int(Action.ACT)
 _UNSAFE: Final = int(Action.UNSAFE)
@@ -73,7 +76,9 @@ def fallback_expander(fallback: Fallback) -> Expander | None:
 class Page:
     """A page in work: what is left of it, and the columns that grow."""
 
-    def __init__(self, infos: Sequence[ObjectInfo], now: float, tags: Tags, longest: int) -> None:
+    def __init__(
+        self, infos: Sequence[ObjectInfo], now: float, tags: Tags, longest: int, *, in_order: bool = False
+    ) -> None:
         self.infos = infos
         self.now = now
         self.tags = tags
@@ -81,10 +86,16 @@ class Page:
         self.keys: list[str] = list(map(itemgetter(0), infos))
         self.placed = Placed([NO_RULE] * len(infos), [_UNMATCHED] * len(infos), [""] * len(infos))
         self.unplaced = len(infos)
-        #: All keys, each with a line break before it, and where in this text each key starts.
-        self._text = "\n" + "\n".join(self.keys)
-        self._starts: list[int] = []
-        self._left: Sequence[int] = range(len(infos))
+        self._range: Sequence[int] = range(len(infos))
+        self._left: Sequence[int] = self._range
+        #: Positions in the order of the keys, and the keys in it (none where they are not in order).
+        self._order: Sequence[int] = self._range
+        self._sorted: Sequence[str] = ()
+        if all(map(le, self.keys, self.keys[1:])):
+            self._sorted = self.keys
+        elif in_order:
+            self._order = sorted(self._range, key=self.keys.__getitem__)
+            self._sorted = [self.keys[position] for position in self._order]
 
     def left(self) -> Sequence[int]:
         """Return the positions of the objects that no rule has taken so far."""
@@ -93,33 +104,34 @@ class Page:
             self._left = [position for position in self._left if rules[position] == NO_RULE]
         return self._left
 
-    def _candidates(self, landmark: str) -> Sequence[int]:
-        """Return which objects that are left may have the landmark: at least those that have it."""
-        count = self._text.count(landmark)
-        if not count:
-            return ()
-        if count * _RARE > self.unplaced:
-            return self.left()
-        rules = self.placed.rule
-        return [position for position in self._holders(landmark) if rules[position] == NO_RULE]
+    def _candidates(self, pattern: Pattern) -> Sequence[int]:
+        """Return the objects that are left, or at least those of them whose keys can match."""
+        if pattern.prefix and self._sorted:
+            return self._beginning_with(pattern.prefix)
+        left = self.left()
+        keys, needle = self.keys, pattern.needle
+        if not needle:
+            return left
+        # Where most keys have it, as a few of them show, looking for it gains nothing.
+        some = left[:: len(left) // _SAMPLE + 1]
+        if sum([needle in keys[position] for position in some]) * 2 > len(some):
+            return left
+        return [position for position in left if needle in keys[position]]
 
-    def _holders(self, landmark: str) -> Iterator[int]:
-        """Yield the positions of the keys that have a landmark, in their order."""
-        if not self._starts:
-            # Each key starts a line break after the end of the one before.
-            self._starts = list(accumulate(map((1).__add__, map(len, self.keys)), initial=1))
-        starts, text = self._starts, self._text
-        shift = landmark[0] == "\n"
-        at = text.find(landmark)
-        while at >= 0:
-            position = bisect_right(starts, at + shift) - 1
-            if position >= 0:
-                yield position
-            at = text.find(landmark, max(at + 1, starts[position + 1] - 1))
+    def _beginning_with(self, prefix: str) -> Sequence[int]:
+        start = bisect_left(self._sorted, prefix)
+        end = len(self._sorted)
+        if prefix[-1] < chr(maxunicode):
+            end = bisect_left(self._sorted, prefix[:-1] + chr(ord(prefix[-1]) + 1), start)
+        found = self._order[start:end]
+        if self.unplaced < len(self.keys):
+            rules = self.placed.rule
+            found = [position for position in found if rules[position] == NO_RULE]
+        return found if self._order is self._range else sorted(found)
 
     def taken(self, ready: Ready, *, by_tags: bool = True) -> Taken:
         """Return which of the objects that are left the rule takes, and the matches of its pattern."""
-        candidates = self._candidates(ready.pattern.landmark)
+        candidates = self._candidates(ready.pattern)
         keys = self.keys
         some = keys if len(candidates) == len(keys) else [keys[position] for position in candidates]
         positions, matches = ready.pattern.matches(candidates, some)
@@ -195,7 +207,8 @@ def place(
     longest: int = MAX_KEY,
 ) -> Placed:
     """Say what becomes of each object: the first rule that matches takes it."""
-    page = Page(infos, now, tags, longest)
+    in_order = sum([bool(ready.pattern.prefix) for ready in rules]) >= _SORTING_PAYS
+    page = Page(infos, now, tags, longest, in_order=in_order)
     for index, ready in enumerate(rules):
         taken = page.taken(ready)
         if taken[0]:

@@ -115,7 +115,7 @@ def _fallback(value: object, complaints: Complaints) -> Fallback:
     for key in value:
         if key not in _FALLBACK:
             complaints.unknown(("fallback", key), _FALLBACK, "key", "[fallback]")
-    line = complaints.line(("fallback",))
+    line = complaints.line(("fallback",)) if value else 0
     if "to" in value:
         to = value["to"]
         if "action" in value:
