@@ -489,3 +489,24 @@ async def test_progress_is_told_page_by_page(tmp_path: Path) -> None:
     await job.plan(expect=lambda objects, size: told.append((objects, size)))
     assert sum(objects for objects, _ in told) == 9
     assert sum(size for _, size in told) == 9 * 13
+
+
+async def test_a_plan_whose_summary_is_gone_is_not_made_again_over_what_was_done(tmp_path: Path) -> None:
+    job = Job(tmp_path, await filled(Pages(), 5))
+    await job.plan()
+    (tmp_path / "job" / "summary.json").unlink()
+    with pytest.raises(JobError, match=r"its summary\.json is gone"):
+        await job.plan()
+
+
+async def test_names_of_two_stores_are_not_held_against_each_other(tmp_path: Path) -> None:
+    store = await filled(MemoryStore("bucket"), 2)
+    other = await filled(MemoryStore("other"), 0, "in/log-001.gz")
+    rules = '[[rule]]\nglob = "in/*"\nto = "{key}"\n'
+    job = Job(tmp_path, store, rules=rules)
+    ends = Ends(store, job.selection, other, Target("", into=True))
+    summary = await make_plan(job.folder, job.specification, job.rules, ends, emit=ignore)
+    assert set(job.actions().values()) == {Action.ACT}
+    # What is there already is the same object as far as size and ETag tell.
+    assert summary.findings.same == 1
+    assert summary.findings.chained == 0

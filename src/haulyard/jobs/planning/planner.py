@@ -10,6 +10,7 @@ import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from haulyard.errors import JobError
 from haulyard.events import Warned
 from haulyard.jobs.model import Stage
 from haulyard.jobs.planning.findings import Findings
@@ -68,9 +69,8 @@ async def make_plan(
     """
     planner = _Planner(folder, specification, rules, ends, concurrency, prices or load_prices())
     stage = Stage(planner.state().get("stage", Stage.PLANNING))
-    content = folder.read("summary")
-    if content is not None and stage not in {Stage.PLANNING, Stage.LISTED}:
-        return PlanSummary.from_json(content)
+    if stage not in {Stage.PLANNING, Stage.LISTED}:
+        return _made(folder)
     with Spill(folder.path) as spill:
         if stage is Stage.PLANNING:
             planner.enter(Stage.PLANNING)
@@ -84,6 +84,16 @@ async def make_plan(
     folder.write("summary", summary.to_json())
     planner.enter(Stage.PLANNED)
     return summary
+
+
+def _made(folder: JobFolder) -> PlanSummary:
+    content = folder.read("summary")
+    if content is None:
+        raise JobError(
+            f"the plan of {folder.name} was made, but its summary.json is gone",
+            hint="start over with --new, or go on with haul apply",
+        )
+    return PlanSummary.from_json(content)
 
 
 class _Planner:
@@ -135,6 +145,7 @@ class _Planner:
         if before.shards:
             emit(Warned(f"the plan goes on behind {before.tally.amount().objects:,} objects"))
             spill.refill(self._folder.shard_paths())
+            expect(before.tally.amount().objects, before.tally.amount().bytes)
         # Ages are counted from one moment, also by a run that goes on with what another one began.
         maker = RowMaker(
             self._specification, self._rules, self._ends, self._specification.created or time.time()
@@ -177,7 +188,8 @@ class _Planner:
                         intake.requests["tagging"] = intake.requests.get("tagging", 0) + sum(wanted)
                     page = maker.page(batch, tags)
                     await recorder.add(page)
-                    spill.add(page.keys, page.destinations)
+                    # Names of two stores have nothing to do with each other.
+                    spill.add(page.keys if self._ends.is_one_store else (), page.destinations)
                     expect(len(page.rows), sum(page.sizes))
                 if stopped():
                     if intake.position() is not None:

@@ -74,6 +74,8 @@ class RowMaker:
         self._holds_markers = not isinstance(ends.destination, LocalStore)
         self._base = ends.base if self._verb.writes_elsewhere else ""
         self._mapping: Mapping | None = None
+        # Where keys below the source become keys below this, without a question for each of them.
+        self._plain_base: str | None = None
         self._below = ""
         self._cut = len(ends.selection.base)
         if rules is not None:
@@ -135,6 +137,8 @@ class RowMaker:
         rules = CopyRules(flatten, self._holds_markers, in_place=bool(specification.properties))
         Placement(ends.source, ends.selection, ends.destination, self._mapping, rules)
         source, there = ends.selection.base, self._mapping.base
+        if not flatten and ends.selection.kind != "object":
+            self._plain_base = there
         if self._is_one_store and there.startswith(source) and there != source and ends.target.into:
             self._below = there
 
@@ -152,7 +156,11 @@ class RowMaker:
         rules, actions = [NO_RULE] * len(keys), [_ACT] * len(keys)
         if self._mapping is None:
             return rules, actions, [""] * len(keys)
-        cut, key_of = self._cut, self._mapping.key_of
+        cut = self._cut
+        if self._plain_base is not None:
+            base = self._plain_base
+            return rules, actions, [base + key[cut:] for key in keys]
+        key_of = self._mapping.key_of
         return rules, actions, [key_of(key[cut:]) for key in keys]
 
     def _amend(
