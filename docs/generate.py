@@ -38,6 +38,7 @@ _SHARED = tuple(
             flags.SOURCE,
             flags.OUTPUT,
             flags.PROGRESS,
+            flags.JOBS,
         )
     )
 )
@@ -198,7 +199,14 @@ def settings() -> str:
 
 
 def _settable() -> set[str]:
-    groups = (flags.CONNECTION, flags.SOURCE, flags.TRANSFER, flags.OUTPUT, flags.PROGRESS)
+    groups = (
+        flags.CONNECTION,
+        flags.SOURCE,
+        flags.TRANSFER,
+        flags.OUTPUT,
+        flags.PROGRESS,
+        flags.JOBS,
+    )
     return {name for group in groups for name in group.settings}
 
 

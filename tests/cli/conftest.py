@@ -49,6 +49,9 @@ class FakeConnection:
     async def proved(self, name: str, *, below: str = "", may_write: bool = True) -> MemoryStore:
         return self.bucket(name)
 
+    async def check_access(self, name: str, *, below: str = "", read_only: bool = False) -> list[Any]:
+        return []
+
     async def close(self) -> None:
         self.closed += 1
 
@@ -94,6 +97,19 @@ class Box:
 
     def put(self, store: MemoryStore, key: str, content: bytes, options: PutOptions | None = None) -> None:
         self.await_(store.put(key, content, options or PutOptions()))
+
+    def contents(self, store: MemoryStore) -> dict[str, bytes]:
+        """Return what is in a store, by its keys."""
+
+        async def read() -> dict[str, bytes]:
+            found = {}
+            async for page in store.list():
+                for info in page.objects:
+                    async with await store.get(info.key) as reader:
+                        found[info.key] = await reader.read()
+            return found
+
+        return self.await_(read())
 
     def await_(self, coroutine: Coroutine[Any, Any, T]) -> T:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

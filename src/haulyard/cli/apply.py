@@ -133,9 +133,9 @@ def _apply_options(options: Options, specification: Specification, context: Cont
 def _steps(name: str, tally: Tally, context: Context) -> tuple[tuple[str, str], ...]:
     again = jobs.command("apply", name, context)
     report = ("what happened:", jobs.command("report", name, context))
-    undo = ("take it back: ", jobs.command("undo", name, context))
+    undo = ("take it back:", jobs.command("undo", name, context))
     if tally.interrupted:
-        return ("go on:        ", again), undo
+        return ("go on:", again), undo
     if tally.failed:
-        return ("try again:    ", again), report, undo
+        return ("try again:", again), report, undo
     return report, undo

@@ -53,7 +53,8 @@ class Ended:
             line += f"; {tally.failed:,} failed"
         lines = [line]
         lines += [f"  left alone: {count:,}, {escape(why)}" for why, count in self.reasons.items()]
-        return "\n".join([*lines, *(f"  {why}  {line}" for why, line in self.steps)])
+        width = max((len(why) for why, _ in self.steps), default=0)
+        return "\n".join([*lines, *(f"  {why:{width}}  {line}" for why, line in self.steps)])
 
     def fields(self) -> dict[str, object]:
         """Return it for programs."""

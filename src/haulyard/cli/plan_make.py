@@ -16,6 +16,7 @@ from haulyard.events import Warned
 from haulyard.jobs import conduct
 from haulyard.jobs.applying.wanted import KEEP_ACL
 from haulyard.jobs.model import Stage, Verb
+from haulyard.jobs.planning.recording import UNMATCHED
 from haulyard.jobs.rules import Rules
 from haulyard.jobs.rules.expand import NEVER
 from haulyard.jobs.rules.given import ACLS, one_of
@@ -103,10 +104,10 @@ def _say(folder: JobFolder, summary: PlanSummary, context: Context) -> int:
     if stage in _DONE:
         status = jobs.command("status", folder.name, context)
         output.note(f"this plan has been carried out, or begun: {status} says how far; --new makes another")
+    elif summary.unmatched:
+        output.note(f"all unmatched keys: {os.path.join(folder.path, UNMATCHED)}")
     else:
-        show = jobs.command("plan show", folder.name, context)
-        follows = jobs.command("apply", folder.name, context)
-        output.note(f"job {folder.name}: look at it with {show}; carry it out with {follows}")
+        output.note(f"all of the plan:  {jobs.command('plan show', folder.name, context)}")
     return exits.FAILED if summary.unmatched else exits.OK
 
 

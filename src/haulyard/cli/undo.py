@@ -86,7 +86,7 @@ async def run(options: Options, context: Context) -> int:
         expect_rest(folder, expect, undo=True)
         async with jobs.surroundings(specification, context, course.report) as around:
             tally = await conduct.undo(folder, apply_options, around)
-    again = ("go on:        ", jobs.command("undo", folder.name, context))
+    again = ("go on:", jobs.command("undo", folder.name, context))
     report = ("what happened:", jobs.command("report", folder.name, context))
     code = course.end(tally, (again, report) if tally.interrupted or tally.failed else (report,))
     # What was kept was not taken back, whatever the reason.
