@@ -20,8 +20,9 @@ from haulyard.jobs.planning.planner import make_plan
 from haulyard.jobs.planning.prices import load_prices
 from haulyard.jobs.rules import Rules
 from haulyard.jobs.specification import Specification
+from haulyard.jobs.undoing.counterpart import Counterpart
 from haulyard.jobs.undoing.past import survey
-from haulyard.jobs.undoing.slices import Counterpart, UndoSlice
+from haulyard.jobs.undoing.slices import UndoSlice
 from haulyard.journal.executors.processes import Crew
 from haulyard.journal.folder import JobFolder
 from haulyard.journal.shard import Shard
@@ -261,7 +262,16 @@ async def undo(folder: JobFolder, options: ApplyOptions, surroundings: Surroundi
         since = float(state.get("undo_begun") or time.time())
         state = {**state, "stage": Stage.UNDOING.value, "undo_begun": since}
         folder.write("state", state)
-        counterpart = Counterpart(specification, ends, options, surroundings.emit, since=since)
+        shop = Workshop(
+            specification,
+            rules_of(specification),
+            ends,
+            replace(options, on_conflict=str(state.get("on_conflict", ""))),
+            surroundings.emit,
+            begun=float(state.get("begun") or since),
+            shards=folder.shard_paths(),
+        )
+        counterpart = Counterpart(shop, surroundings.emit, since=since)
         trouble = Trouble(options.max_errors)
         total = Tally()
         # The other way round: what came last is taken back first.

@@ -118,6 +118,29 @@ class Copying:
             return await self._create(operation, head, wanted, in_doubt=in_doubt)
         return await self._decided(operation, head, wanted, in_doubt=in_doubt)
 
+    async def found(self, operation: Operation) -> Copied | None:
+        """Return the copy that an earlier run made without writing that down; None where there is none.
+
+        For who takes a job back: nothing is copied.
+        """
+        try:
+            head = await self._described(operation, in_doubt=True)
+        except SourceChanged:
+            return None
+        wanted = await self._wishes.of(operation, head)
+        if self.is_in_place(operation):
+            return await self._in_place_before(operation, head, wanted)
+        conflict = Conflict(operation.conflict)
+        if conflict in {Conflict.COLLISION, Conflict.EXISTS} and self._on_conflict == "suffix":
+            return await self._found_suffixed(operation, head, wanted)
+        if conflict is Conflict.SAME or (conflict is not Conflict.NONE and self._on_conflict != "overwrite"):
+            return None
+        _, present = self._written.get(operation.destination, (-1, operation.present))
+        copied = await self._ours(operation, head, wanted, operation.destination)
+        if copied is None or not present:
+            return copied
+        return None if copied.etag == present else replace(copied, replaced=(present, ""))
+
     async def is_still_there(self, operation: Operation, details: Mapping[str, Any]) -> bool:
         """Return whether the copy that the journal knows of is what lies at the destination."""
         there = await self._look(str(details.get("destination") or operation.destination))
@@ -131,21 +154,26 @@ class Copying:
         self, operation: Operation, head: ObjectHead, wanted: Wanted, *, in_doubt: bool
     ) -> Copied:
         """Write an object over itself, unless an earlier run did so."""
-        copied = None
-        if in_doubt and _is_younger(head, operation) and await self._likeness.has_all(wanted, head):
-            is_same = head.etag == operation.etag
-            copied = Copied(
-                operation.key,
-                head.etag,
-                head.version_id,
-                head.size,
-                verification.CHECKSUM if is_same else verification.SIZE_ONLY,
-                made=True,
-                source_etag=head.etag,
-            )
+        copied = await self._in_place_before(operation, head, wanted) if in_doubt else None
         copied = copied or await self._write(operation, head, wanted, operation.destination)
         self._note(operation, copied.etag)
         return replace(copied, in_place=True)
+
+    async def _in_place_before(self, operation: Operation, head: ObjectHead, wanted: Wanted) -> Copied | None:
+        """Return what an earlier run wrote over itself; None where that is not seen."""
+        if not (_is_younger(head, operation) and await self._likeness.has_all(wanted, head)):
+            return None
+        verified = verification.CHECKSUM if head.etag == operation.etag else verification.SIZE_ONLY
+        return Copied(
+            operation.key,
+            head.etag,
+            head.version_id,
+            head.size,
+            verified,
+            made=True,
+            source_etag=head.etag,
+            in_place=True,
+        )
 
     async def _decided(
         self, operation: Operation, head: ObjectHead, wanted: Wanted, *, in_doubt: bool
@@ -192,7 +220,7 @@ class Copying:
         self, operation: Operation, head: ObjectHead, wanted: Wanted, *, in_doubt: bool
     ) -> Copied:
         """Write under the first free of ``name``, ``name-1``, ``name-2`` …."""
-        first = operation.wave if operation.conflict == Conflict.COLLISION and not operation.present else 1
+        first = _first_suffix(operation)
         for number in range(first, first + _SUFFIXES):
             destination = suffixed(operation.destination, number)
             if destination in self._taken:
@@ -209,6 +237,17 @@ class Copying:
             key=operation.key,
             hint="change the rules so that destinations differ",
         )
+
+    async def _found_suffixed(self, operation: Operation, head: ObjectHead, wanted: Wanted) -> Copied | None:
+        for number in range(_first_suffix(operation), _SUFFIXES):
+            destination = suffixed(operation.destination, number)
+            if await self._look(destination) is None:
+                return None
+            if destination in self._taken or (number and self._is_planned(destination)):
+                continue
+            if copied := await self._ours(operation, head, wanted, destination):
+                return copied
+        return None
 
     async def _overwrite(
         self, operation: Operation, head: ObjectHead, wanted: Wanted, *, in_doubt: bool
@@ -356,6 +395,13 @@ class Copying:
             wave, _ = self._written.get(operation.destination, (-1, ""))
             if operation.wave >= wave:
                 self._written[operation.destination] = operation.wave, etag
+
+
+def _first_suffix(operation: Operation) -> int:
+    """Return the first number that is free for all that is known, 0 for the name itself."""
+    if operation.conflict == Conflict.COLLISION and not operation.present:
+        return operation.wave
+    return 1
 
 
 def _is_younger(head: ObjectHead, operation: Operation) -> bool:

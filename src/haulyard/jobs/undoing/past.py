@@ -14,6 +14,8 @@ restore     nothing: it ends by itself
 
 Each step is written to the same journal: ``returned`` (the source is there again, verified), ``undone``,
 ``kept`` (with the reason). What failed has no such entry, and is tried when the job is undone again.
+
+Of a run that was killed, something may be done that is not written down: `haulyard.jobs.undoing.doubt`.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from haulyard.jobs.model import Action, Operation, Phase, Verb
+from haulyard.journal.writer import BOUND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,8 +37,10 @@ if TYPE_CHECKING:
 
 #: Operations that are named of each kind that cannot be undone.
 SAMPLES: Final = 20
-_OVER: Final = frozenset({Phase.UNDONE.value, Phase.KEPT.value})
 _WORKED_ON: Final = frozenset({Action.ACT, Action.FOLDER})
+#: Operations behind the last one with an entry that a killed run may have done: those that may wait to be
+#: written (`haulyard.journal.writer.BOUND`), as many that are being written, and those in flight.
+_AHEAD: Final = 2 * BOUND + 4_096
 
 
 class Past:
@@ -46,9 +51,14 @@ class Past:
         self.phases: dict[int, str] = {}
         self.has_begun = False
         """Whether an earlier run took something back: what has no entry may be undone nevertheless."""
+        self._was_applied = False
+        self._last = 0
         for item, phase, _, details in shard.entries():
+            self._last = max(self._last, item)
             if not item:
-                self.has_begun = self.has_begun or bool(details.get("undo"))
+                is_undo = bool(details.get("undo"))
+                self.has_begun = self.has_begun or is_undo
+                self._was_applied = self._was_applied or not is_undo
             elif phase == Phase.COPIED:
                 self.details[item] = dict(details)
                 self.phases[item] = phase
@@ -63,6 +73,17 @@ class Past:
             # It failed behind its copy.
             return "etag" in self.details[item] or "old_tags" in self.details[item]
         return phase in {Phase.COPIED, Phase.DONE, Phase.RETURNED}
+
+    def is_in_doubt(self, item: int) -> bool:
+        """Return whether a run that was killed may have done something that it did not write down."""
+        if self.phases.get(item, "") == Phase.FAILED:
+            return not self.is_to_undo(item)
+        return self._was_applied and item not in self.phases and item <= self._last + _AHEAD
+
+    def learn(self, item: int, phase: Phase, details: dict[str, Any]) -> None:
+        """Take note of what was found to be done."""
+        self.phases[item] = phase.value
+        self.details[item] = details
 
 
 def operations(shard: Shard, *, backwards: bool) -> Iterator[list[Operation]]:
@@ -145,7 +166,7 @@ def hopeless(verb: Verb, operation: Operation, details: dict[str, Any], phase: s
     elif verb.writes_elsewhere and details.get("version") in {None, "", "null"}:
         if details.get("replaced"):
             reason = "it replaced another object, and the bucket keeps no versions"
-        elif operation.key == operation.destination:
+        elif details.get("in_place"):
             reason = "its properties were changed in place, and the bucket keeps no versions"
     return reason
 

@@ -3,77 +3,35 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from haulyard.errors import Conflict, HaulError, NotFound, SourceChanged
+from haulyard.errors import Conflict, HaulError, JobError, NotFound, SourceChanged
 from haulyard.events import TransferDone
-from haulyard.jobs.applying.copying import Copying
-from haulyard.jobs.applying.options import ApplyOptions, Tally
+from haulyard.jobs.applying.options import Tally
 from haulyard.jobs.applying.removing import Removal, Removing
-from haulyard.jobs.applying.wanted import Wanted
-from haulyard.jobs.ends import Ends
 from haulyard.jobs.model import Action, Operation, Phase, Verb
+from haulyard.jobs.model import Conflict as Planned
+from haulyard.jobs.undoing import doubt
 from haulyard.jobs.undoing.past import Past, begun, hopeless, operations
-from haulyard.models import DeleteOptions, GetOptions, PutOptions
+from haulyard.models import DeleteOptions, GetOptions
 from haulyard.transfer.items import prefix_of
-from haulyard.transfer.mapping import Target
-from haulyard.transfer.selection import select
 from haulyard.transfer.workers import run_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from haulyard.events import Emit
     from haulyard.jobs.applying.trouble import Trouble
-    from haulyard.jobs.specification import Specification
+    from haulyard.jobs.undoing.counterpart import Counterpart
     from haulyard.journal.shard import Shard
     from haulyard.models import DeleteOutcome, ObjectHead
     from haulyard.stores.base import Store
 
 _WORKERS: Final = 3
+_UNVERSIONED: Final = frozenset({"", "null"})
 
 
 class Kept(Exception):
     """The operation is not taken back; the text says why."""
-
-
-class Counterpart:
-    """What all operations that are taken back share.
-
-    ``since`` is when the job was first undone, in POSIX seconds.
-    """
-
-    def __init__(
-        self, specification: Specification, ends: Ends, options: ApplyOptions, emit: Emit, *, since: float
-    ) -> None:
-        self.verb = specification.verb
-        self.ends = ends
-        self.options = options
-        back = Ends(ends.destination, select(""), ends.source, Target("", into=True))
-        self.before = Before()
-        self.copying = Copying(back, self.before, replace(options, on_conflict="fail"), emit, begun=since)
-
-
-class Before:
-    """What a copy gets that is copied back: the properties that its source had."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, dict[str, Any]] = {}
-
-    def remember(self, key: str, before: dict[str, Any]) -> None:
-        """Take note of the properties that the source of the copy ``key`` had."""
-        if before:
-            self._kept[key] = before
-
-    async def of(self, operation: Operation, head: ObjectHead) -> Wanted:
-        """Return what the copy that is copied back is to get."""
-        before = dict(self._kept.pop(operation.key, {}))
-        tags = before.pop("tags", None)
-        storage_class = before.pop("storage_class", "")
-        put = PutOptions(**before, storage_class=storage_class, tags=tags or {})
-        expected = PutOptions(**before) if "metadata" in before else PutOptions(metadata=head.metadata)
-        return Wanted(put, "metadata" in before, tags is not None, expected)
 
 
 class UndoSlice:
@@ -110,15 +68,32 @@ class UndoSlice:
         """
         started = time.monotonic()
         await self._shard.record(begun())
+        if self._backwards:
+            self._recall()
         async with Removing(self._destination, self._deleted) as removing:
             for page in operations(self._shard, backwards=self._backwards):
-                left = [operation for operation in page if self._past.is_to_undo(operation.id)]
+                left = [operation for operation in page if self._is_open(operation)]
                 await self._work(iter(left), removing, len(left))
                 if self._backwards:
+                    # What comes next has to find it done, also after a crash.
                     await removing.drain()
+                    await self._shard.flush()
         await self._shard.flush()
         seconds = time.monotonic() - started
         return Tally(self._done, self._kept, self._failed, self._bytes, seconds, self._interrupted)
+
+    def _recall(self) -> None:
+        """Tell whoever looks for copies that are not written down of those that are."""
+        for wave in operations(self._shard, backwards=False):
+            for operation in wave:
+                details = self._past.details.get(operation.id, {})
+                if "etag" in details and operation.conflict == Planned.COLLISION:
+                    self._with.shop.copying.remember(operation, details)
+
+    def _is_open(self, operation: Operation) -> bool:
+        if self._past.phases.get(operation.id) == Phase.KEPT:
+            self._occupy(operation)
+        return self._past.is_to_undo(operation.id) or self._past.is_in_doubt(operation.id)
 
     async def _work(self, left: Iterator[Operation], removing: Removing, count: int) -> None:
         async def work() -> None:
@@ -132,8 +107,11 @@ class UndoSlice:
         await run_workers(work, max(1, min(self._with.options.concurrency * _WORKERS, count)))
 
     async def _undo(self, operation: Operation, removing: Removing) -> None:
-        details = self._past.details[operation.id]
         try:
+            if self._past.is_in_doubt(operation.id) and not await self._settle_doubt(operation):
+                return
+            details = self._past.details[operation.id]
+            self._wait_for_others(operation, details)
             reason = hopeless(self._with.verb, operation, details, self._past.phases[operation.id])
             if reason:
                 self._keep(operation, reason)
@@ -148,34 +126,54 @@ class UndoSlice:
         except HaulError as error:
             self._fail(operation, error)
 
+    async def _settle_doubt(self, operation: Operation) -> bool:
+        """Find out whether something was done that is not written down; then write that down."""
+        found = await doubt.found(self._with.shop, operation)
+        if found is None:
+            return False
+        await self._shard.record(_entry(operation.id, *found))
+        self._past.learn(operation.id, *found)
+        return True
+
+    def _wait_for_others(self, operation: Operation, details: dict[str, Any]) -> None:
+        """Raise where another copy, that came later, is still at one of the operation's names."""
+        if not self._backwards:
+            return
+        place, waiting = _place(operation, details), self._with.unfinished
+        if operation.key in waiting or place in waiting:
+            raise JobError(
+                f"{self._from}{operation.key} waits for another object, which failed",
+                hint="undo the job again once that is mended",
+            )
+        if place in self._with.occupied and details.get("version") in {None, *_UNVERSIONED}:
+            raise Kept("another object of the job replaced its copy, and the bucket keeps no versions")
+
     async def _move(self, operation: Operation, details: dict[str, Any], removing: Removing) -> None:
         phase = self._past.phases[operation.id]
-        if operation.key == _place(operation, details):
+        if details.get("in_place"):
             await self._remove_copy(operation, details, removing)
             return
-        if phase == Phase.DONE:
-            await self._return(operation, details)
-        elif phase == Phase.RETURNED:
-            await self._check_source(operation, details["returned"][0])
-        else:
-            await self._check_source(operation, _etag(operation, details))
+        etag = _etag(operation, details)
+        if phase == Phase.RETURNED:
+            etag = str(details["returned"][0])
+        elif phase == Phase.DONE or await _look(self._source, operation.key) is None:
+            # Without `DONE` it was deleted by a run that could not say so.
+            etag = await self._return(operation, details)
+        await self._check_source(operation, etag)
         await self._remove_copy(operation, details, removing)
 
-    async def _return(self, operation: Operation, details: dict[str, Any]) -> None:
-        """Make the source what it was, and write that down."""
-        key, copy = operation.key, _place(operation, details)
+    async def _return(self, operation: Operation, details: dict[str, Any]) -> str:
+        """Make the source what it was, write that down, and return its ETag."""
+        copy = _place(operation, details)
         there = await _look(self._destination, copy)
         if there is None or there.etag != details["etag"]:
             raise Kept("the copy was changed or deleted since")
-        if marker := details.get("marker"):
-            await self._source.delete(key, DeleteOptions(version_id=marker))
-            etag, version = _etag(operation, details), ""
-            await self._check_source(operation, etag)
-        else:
+        etag, version = _etag(operation, details), ""
+        if not await self._is_uncovered(operation, etag, str(details.get("marker") or "")):
             self._with.before.remember(copy, details.get("before") or {})
             back = operation._replace(
                 key=copy,
-                destination=key,
+                destination=operation.key,
                 version="",
                 etag=there.etag,
                 size=there.size,
@@ -185,6 +183,19 @@ class UndoSlice:
             returned = await self._with.copying(back, in_doubt=self._past.has_begun)
             etag, version = returned.etag, returned.version
         await self._shard.record(_entry(operation.id, Phase.RETURNED, {"returned": [etag, version]}))
+        return etag
+
+    async def _is_uncovered(self, operation: Operation, etag: str, marker: str) -> bool:
+        """Remove the job's delete marker, if it is the latest; return whether the source is there again."""
+        if not marker:
+            return False
+        here = await _look(self._source, operation.key)
+        if here is None:
+            await self._source.delete(operation.key, DeleteOptions(version_id=marker))
+            here = await _look(self._source, operation.key)
+        if here is not None and here.etag != etag:
+            raise Kept("the source was replaced since, and this may be its only copy")
+        return here is not None
 
     async def _check_source(self, operation: Operation, etag: str) -> None:
         """Raise unless the source is what it was: only then may its copy go."""
@@ -200,10 +211,12 @@ class UndoSlice:
             # It was there before the job, or came from somebody else.
             self._finish(operation)
             return
-        key, version = _place(operation, details), str(details.get("version") or "")
-        if version in {"", "null"}:
+        key, version, etag = _place(operation, details), str(details.get("version") or ""), details["etag"]
+        if version in _UNVERSIONED:
+            if not etag:
+                raise Kept("it has no ETag, which could tell whether it was changed since")
             self._pending[operation.id] = operation
-            await removing.add(Removal(operation.id, key, str(details["etag"])))
+            await removing.add(Removal(operation.id, key, str(etag)))
             return
         there = await _look(self._destination, key)
         if there is None:
@@ -216,7 +229,12 @@ class UndoSlice:
         await removing.add(Removal(operation.id, key, "", version))
 
     async def _delete(self, operation: Operation, details: dict[str, Any], _removing: Removing) -> None:
-        if await _look(self._source, operation.key) is not None:
+        here = await _look(self._source, operation.key)
+        if here is not None:
+            # An earlier run may have removed the marker, and could not say so.
+            if self._past.has_begun and operation.etag in {"", here.etag}:
+                self._finish(operation)
+                return
             raise Kept("something else has the name since")
         await self._source.delete(operation.key, DeleteOptions(version_id=details["marker"]))
         here = await _look(self._source, operation.key)
@@ -225,10 +243,14 @@ class UndoSlice:
         self._finish(operation)
 
     async def _retag(self, operation: Operation, details: dict[str, Any], _removing: Removing) -> None:
+        asked = GetOptions(version_id=operation.version)
         try:
+            head = await self._source.head(operation.key, asked)
             now = await self._source.get_tags(operation.key, operation.version)
         except NotFound:
             raise Kept("the object is gone") from None
+        if operation.etag and head.etag != operation.etag:
+            raise Kept("the object was replaced since")
         if now == details["old_tags"]:
             self._finish(operation)
             return
@@ -268,11 +290,18 @@ class UndoSlice:
 
     def _keep(self, operation: Operation, reason: str) -> None:
         self._shard.note(_entry(operation.id, Phase.KEPT, {"reason": reason}))
+        self._occupy(operation)
         self._kept += 1
         self._report(self._told(operation)._replace(action="skip", reason=f"kept: {reason}"))
 
+    def _occupy(self, operation: Operation) -> None:
+        if operation.conflict == Planned.COLLISION:
+            self._with.occupied.add(_place(operation, self._past.details[operation.id]))
+
     def _fail(self, operation: Operation, error: HaulError) -> None:
         # No entry: its last phase still says what there is to take back.
+        if self._backwards:
+            self._with.unfinished.add(_place(operation, self._past.details.get(operation.id, {})))
         self._failed += 1
         self._report(self._told(operation)._replace(error=error))
         self._trouble.failed(error)
