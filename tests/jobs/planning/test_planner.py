@@ -501,8 +501,9 @@ async def test_a_plan_whose_summary_is_gone_is_not_made_again_over_what_was_done
 
 async def test_names_of_two_stores_are_not_held_against_each_other(tmp_path: Path) -> None:
     store = await filled(MemoryStore("bucket"), 2)
-    other = await filled(MemoryStore("other"), 0, "in/log-001.gz")
-    rules = '[[rule]]\nglob = "in/*"\nto = "{key}"\n'
+    other = MemoryStore("other")
+    await other.put("in/log-000.gz.old", b"in/log-000.gz")
+    rules = '[[rule]]\nglob = "in/*"\nto = "{key}.old"\n'
     job = Job(tmp_path, store, rules=rules)
     ends = Ends(store, job.selection, other, Target("", into=True))
     summary = await make_plan(job.folder, job.specification, job.rules, ends, emit=ignore)
