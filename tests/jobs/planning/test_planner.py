@@ -21,6 +21,7 @@ from haulyard.journal.folder import JobFolder
 from haulyard.models import ListOptions, ListPage, PutOptions
 from haulyard.stores.base import LIST
 from haulyard.stores.memory import MemoryStore
+from haulyard.transfer import spread
 from haulyard.transfer.mapping import Target
 from haulyard.transfer.selection import select, select_manifest
 
@@ -309,13 +310,15 @@ async def expected(tmp_path: Path, store: MemoryStore, **options: Any) -> Job:
     return job
 
 
-@pytest.mark.parametrize("ordered", [True, None])
+@pytest.mark.parametrize(("ordered", "full"), [(True, 1_000), (True, 4), (None, 1_000), (None, 4)])
 async def test_killed_at_any_page_it_comes_to_the_same_plan(
-    tmp_path: Path, small_shards: None, ordered: bool | None
+    tmp_path: Path, small_shards: None, monkeypatch: pytest.MonkeyPatch, ordered: bool | None, full: int
 ) -> None:
-    store = await filled(Pages(ordered=ordered), 30, *(f"in/x{number:02}" for number in range(12)))
+    # With full pages of four keys the listing is spread over several workers.
+    monkeypatch.setattr(spread, "PAGE", full)
+    store = await filled(Pages(ordered=ordered), 20, *(f"in/x{number}" for number in range(8)))
     whole = await expected(tmp_path, store, rules=RULES)
-    assert len(whole.unmatched()) == 12
+    assert len(whole.unmatched()) == 8
     number = 0
     while True:
         directory = tmp_path / str(number)
@@ -323,18 +326,18 @@ async def test_killed_at_any_page_it_comes_to_the_same_plan(
         job = Job(directory, store, rules=RULES)
         was_killed = await survive(job, expect=after(number))
         if was_killed:
-            sealed = sum(path.endswith(".db") for path in job.folder.shard_paths())
+            sealed = len(job.folder.shard_paths())
             store.pages = 0
             await job.plan()
-            if sealed >= 3 and ordered:
-                # What was sealed was not listed again.
-                assert store.pages < 12
+            if sealed >= 2 and ordered and full > 4:
+                # What was sealed was not listed again; a page more is what is at the destination.
+                assert store.pages <= 7 - 2 * sealed + 1
         assert job.plain() == whole.plain()
         assert job.unmatched() == whole.unmatched()
         if not was_killed:
             break
         number += 1
-    assert number >= 10
+    assert number >= 7
 
 
 @pytest.mark.parametrize("ordered", [True, None])
@@ -342,7 +345,7 @@ async def test_killed_at_any_page_it_comes_to_the_same_plan(
 async def test_killed_at_any_seal_it_comes_to_the_same_plan(
     tmp_path: Path, small_shards: None, monkeypatch: pytest.MonkeyPatch, ordered: bool | None, moment: str
 ) -> None:
-    store = await filled(Pages(ordered=ordered), 30, *(f"in/x{number:02}" for number in range(12)))
+    store = await filled(Pages(ordered=ordered), 20, *(f"in/x{number}" for number in range(8)))
     whole = await expected(tmp_path, store, rules=RULES)
     seal = ShardBuilder.seal
     number = 0
@@ -369,7 +372,7 @@ async def test_killed_at_any_seal_it_comes_to_the_same_plan(
         if not was_killed:
             break
         number += 1
-    assert number >= 5
+    assert number >= 3
 
 
 @pytest.mark.parametrize("document", ["state", "summary"])
