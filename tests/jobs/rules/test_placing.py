@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from hypothesis import assume, given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from tests.jobs.rules.reference import place_one
 
 from haulyard.jobs.model import FALLBACK, NO_RULE, Action
-from haulyard.jobs.rules import Placed, Rules, RulesError
+from haulyard.jobs.rules import Placed, Rules, RulesError, placing
 from haulyard.models import ObjectInfo
 
 if TYPE_CHECKING:
@@ -162,6 +163,18 @@ def test_a_page_may_be_empty() -> None:
     assert Rules.parse("[[rule]]\nglob = '*'\nto = 'x/{key}'\n").place([], NOW) == Placed([], [], [])
 
 
+@pytest.mark.parametrize("prefix", ["a", "a\U0010ffff", "\ud7ff"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_beginnings_are_found_in_pages_of_any_order(prefix: str, order: int) -> None:
+    others = "".join(f"[[rule]]\nglob = '{n}/*'\nskip = true\n" for n in range(9))
+    rules = Rules.parse(f"{others}[[rule]]\nglob = '{prefix}*'\nto = 'x/{{name}}'\n")
+    keys = sorted(["5/", "5/x", prefix, f"{prefix}\U0010ffff", f"{prefix}a", prefix[:-1], "b", "\ue000"])[
+        ::order
+    ]
+    expected = [5 if key.startswith("5/") else 9 if key.startswith(prefix) else NO_RULE for key in keys]
+    assert rules.place([info(key) for key in keys], NOW).rule == expected
+
+
 def test_tags_decide_only_where_everything_else_fits() -> None:
     rules = Rules.parse(
         "[[rule]]\nglob = 'a/*'\nskip = true\n[[rule]]\nglob = '*.csv'\ntags_are.team = 'x'\nto = 'x/{key}'\n"
@@ -256,10 +269,10 @@ def _tables(draw: st.DrawFn) -> dict[str, Any]:
     return {**table, **(draw(_CONDITIONS) if draw(st.booleans()) else {}), **outcome}
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(_tables(), min_size=1, max_size=6), st.lists(_OBJECTS, max_size=30))
+@settings(max_examples=150, deadline=None)
+@given(st.lists(_tables(), min_size=1, max_size=6), st.lists(_OBJECTS, max_size=30), st.booleans())
 def test_pages_are_placed_as_one_object_after_the_other(
-    tables: list[dict[str, Any]], objects: list[tuple[ObjectInfo, Mapping[str, str]]]
+    tables: list[dict[str, Any]], objects: list[tuple[ObjectInfo, Mapping[str, str]]], always_sorted: bool
 ) -> None:
     try:
         rules = Rules.parse(toml(tables) + "\n[fallback]\nto = 'rest/{key}'\n")
@@ -267,7 +280,8 @@ def test_pages_are_placed_as_one_object_after_the_other(
         # Groups that the pattern lacks, contradictory conditions, shadows.
         assume(False)
     page = [each for each, _ in objects]
-    placed = rules.place(page, NOW, [tags for _, tags in objects])
+    with mock.patch.object(placing, "_SORTING_PAYS", 0 if always_sorted else 1_000):
+        placed = rules.place(page, NOW, [tags for _, tags in objects])
     expected = [place_one(tables, each, NOW, tags) for each, tags in objects]
     assert list(zip(*placed, strict=True)) == expected
     for (each, tags), (rule, action, destination) in zip(objects, expected, strict=True):

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from haulyard.errors import ConfigError
 from haulyard.jobs.rules import Rules, RulesError
+from haulyard.jobs.rules.reading_rule import KEYS
+from haulyard.models import ObjectInfo
 
 _FORTY = Path(__file__).with_name("forty_mistakes.toml")
 
@@ -59,6 +64,11 @@ def test_a_mistake_names_file_line_rule_and_what_was_meant() -> None:
         ("[folders]\ncreate = 'raw'", 2, "no list"),
         ("[folders]\ncreate = [1]", 2, "no text"),
         ("[folders]\nmake = []", 2, "unknown key"),
+        ("[folders]\ncreate = ['']", 2, "it is empty"),
+        ("[folders]\ncreate = ['/a']", 2, "begins with a slash"),
+        ("[folders]\ncreate = ['a//']", 2, "two slashes"),
+        ('[folders]\ncreate = ["a\\tb"]', 2, "a control character"),
+        ("[folders]\ncreate = ['" + "a" * 1024 + "']", 2, "longer than a key"),
         ("[fallback]\nto = 1", 2, "no text"),
         ("[fallback]\nto = 'a/{group}'", 2, "unknown group or field"),
         ("[fallback]\nto = 'a/{key}'\naction = 'skip'", 3, "both"),
@@ -79,6 +89,7 @@ def test_a_mistake_names_file_line_rule_and_what_was_meant() -> None:
         ("[[rule]]\nmatch = '(?P<d>.)?'\ndates.e = { group = 'd', format = '%Y' }", 3, "takes no part"),
         ("[[rule]]\nmatch = '(?P<d>.)'\nto = '{d:%Y}/{name}'", 3, "declare it"),
         ("[[rule]]\nglob = '*'\nto = '{key:%Y}'", 3, "only dates"),
+        ("[[rule]]\nglob = '*'\nto = '{name:08}'", 3, "as 0>8 is"),
         ("[[rule]]\nglob = '*'\nto = '{size:x}'", 3, "no format for a number"),
         ("[[rule]]\nglob = '*'\nto = '{last_modified:%x}/{name}'", 3, "%x means nothing"),
         ("[[rule]]\nglob = '*'\nto = '{}/{name}'", 3, "{} names nothing"),
@@ -136,3 +147,42 @@ def test_what_a_file_says_is_kept_as_it_says_it() -> None:
     assert rules.fallback.action == "skip"
     assert rules.folders.keys() == ["raw/placeholder.txt", "b/c/placeholder.txt"]
     assert Rules.parse(rules.text).digest == rules.digest
+
+
+_WEIRD = [
+    *("0", "-1", "1.5", "true", "''", "'{'", "'%'", "'{:}'", "[]", "[1]", "['']", "{}", "{ a = 1 }"),
+    *("{ a = '{' }", "{ a = [] }", "1979-05-27", "07:32:00", "inf", "nan", f"'{'9' * 400}d'", "'\U0010ffff'"),
+]
+
+
+def parsed(text: str) -> Rules | RulesError:
+    try:
+        return Rules.parse(text)
+    except RulesError as error:
+        return error
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_no_value_of_any_key_is_more_than_a_mistake(key: str) -> None:
+    for pattern in ("glob = 'x'\n", "match = '(?P<a>x)'\n", ""):
+        for value in _WEIRD:
+            text = f"[[rule]]\n{'' if pattern.startswith(key) else pattern}{key} = {value}\n"
+            found = parsed(text)
+            assert found.lines() if isinstance(found, RulesError) else found.rules, text
+
+
+@given(st.text("{}:%Ydnkeysz0>.![]/ ", max_size=20))
+def test_a_template_is_a_mistake_or_can_be_expanded(template: str) -> None:
+    pattern = "match = '(?P<n>.)(?P<d>.*)'\ndates = { d = '%Y' }"
+    found = parsed(f"[[rule]]\n{pattern}\nto = '{template}'\n")
+    if isinstance(found, RulesError):
+        assert {mistake.line for mistake in found.mistakes} == {4}
+    else:
+        assert found.place([ObjectInfo("keys/2025", 1, datetime.now(UTC))], 0.0).rule == [0]
+
+
+def test_hundreds_of_rules_are_compared_with_each_other() -> None:
+    match = "^dept{n}/(?P<a>[^/]+)/(?P<b>[0-9]+)/.*[.]csv$"
+    rule = f"[[rule]]\nmatch = '{match}'\nto = '{{n}}/{{{{a}}}}/{{{{b}}}}'\n"
+    text = "".join(rule.replace("{n}", str(n)).replace("{{", "{").replace("}}", "}") for n in range(400))
+    assert len(Rules.parse(text).rules) == 400

@@ -29,6 +29,10 @@ _ATOMS = st.sampled_from(
         "$",
         r"\b",
         "(?=a)",
+        "(?!a)",
+        "(?>ab)",
+        "(?:ab)++",
+        "(b)?(?(1)a|b)",
     ]
 )
 _EXPRESSIONS = st.lists(

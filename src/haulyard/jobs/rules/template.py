@@ -19,7 +19,8 @@ DIR_SLASH: Final = "dir/"
 DIRECTIVES: Final = frozenset("aAwdbBmyYHIpMSfjUWGuV%")
 
 _NAME: Final = re.compile(r"[^\W\d]\w*")
-_TEXT_SPEC: Final = re.compile(r"(?:[^{}]?[<>^])?0?[0-9]{0,3}(?:\.[0-9]{1,3})?s?")
+#: A zero in front of the width would fill up texts on their right, which nobody means: an arrow is needed.
+_TEXT_SPEC: Final = re.compile(r"(?:[^{}]?[<>^]0?)?(?:[1-9][0-9]{0,2})?(?:\.[0-9]{1,3})?s?")
 _NUMBER_SPEC: Final = re.compile(r"(?:[^{}]?[<>=^])?0?[0-9]{0,3}[,_]?d?")
 _DIRECTIVE: Final = re.compile(r"%(.?)", re.DOTALL)
 #: A day with which formats are tried.
