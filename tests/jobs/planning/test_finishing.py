@@ -163,6 +163,14 @@ def test_an_object_that_changes_in_its_place_is_nobodys_obstacle(tmp_path: Path)
     assert plan.ordered == []
 
 
+def test_who_collides_with_an_object_in_its_place_comes_after_it(tmp_path: Path) -> None:
+    _, plan = finished(tmp_path, [row("b", "a"), row("a", "a")])
+    assert [(each.key, each.wave, each.conflict, each.present) for each in plan.ordered] == [
+        ("a", 0, Conflict.COLLISION, "etag of a"),
+        ("b", 1, Conflict.COLLISION, "etag of a"),
+    ]
+
+
 def test_a_version_that_is_moved_leaves_its_name_taken(tmp_path: Path) -> None:
     findings, plan = finished(tmp_path, [row("a", "b", version="1"), row("c", "a")])
     assert (findings.exists, findings.chained) == (1, 0)
