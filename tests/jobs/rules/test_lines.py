@@ -4,7 +4,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haulyard.jobs.rules.lines import locate
@@ -89,6 +89,7 @@ _TEXTS = st.sampled_from(
 _NAMES = st.sampled_from(["a", "b-c", '"d e"', "'f.g'", "h . i"])
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(

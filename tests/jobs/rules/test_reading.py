@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haulyard.errors import ConfigError
@@ -171,6 +171,7 @@ def test_no_value_of_any_key_is_more_than_a_mistake(key: str) -> None:
             assert found.lines() if isinstance(found, RulesError) else found.rules, text
 
 
+@settings(deadline=None)
 @given(st.text("{}:%Ydnkeysz0>.![]/ ", max_size=20))
 def test_a_template_is_a_mistake_or_can_be_expanded(template: str) -> None:
     pattern = "match = '(?P<n>.)(?P<d>.*)'\ndates = { d = '%Y' }"

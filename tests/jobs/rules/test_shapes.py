@@ -4,7 +4,7 @@ import re
 from fnmatch import translate
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haulyard.jobs.rules import Rules, RulesError
@@ -80,6 +80,7 @@ def test_the_shape_of_an_expression(expression: str, shape: str, exact: bool) ->
     assert (shown(study.upper), study.exact) == (shape, exact)
 
 
+@settings(deadline=None)
 @given(_EXPRESSIONS, _KEYS)
 def test_a_shape_takes_all_that_its_expression_takes(expression: str, key: str) -> None:
     if (pattern := compiled(expression)) is None:
@@ -97,11 +98,13 @@ def test_a_shape_takes_all_that_its_expression_takes(expression: str, key: str) 
         assert (pattern.match(key) is None) == (found is None)
 
 
+@settings(deadline=None)
 @given(_GLOBS, _KEYS)
 def test_a_shape_is_its_glob(glob: str, key: str) -> None:
     assert matches(study_glob(glob).upper, key) == (re.match(translate(glob), key) is not None)
 
 
+@settings(deadline=None)
 @given(_GLOBS, _GLOBS, st.lists(_KEYS, max_size=20))
 def test_what_a_shape_holds_it_takes(outer: str, inner: str, keys: list[str]) -> None:
     one, other = study_glob(outer).upper, study_glob(inner).upper
