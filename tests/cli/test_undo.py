@@ -50,8 +50,8 @@ def test_copies_that_changed_since_are_kept_and_listed_with_the_reason(haul: Box
     haul.put(store, "new/a", b"edited")
     result = haul("undo", "j")
     assert result.code == 1
-    assert "new/a to memory://b/raw/a (kept: the copy was changed" in result.out
-    assert "1 left alone" in result.out
+    assert "kept: memory://b/new/a (the copy was changed" in result.out
+    assert "; 1 kept" in result.out
     assert haul.contents(store) == {**OBJECTS, "new/a": b"edited"}
 
 
@@ -61,7 +61,10 @@ def test_what_cannot_be_undone_is_listed_before_anything_starts(haul: Box) -> No
     assert result.code == 0
     assert "2  cannot be undone: the bucket keeps no versions" in result.out
     assert "raw/a" in result.out
-    assert haul("undo", "j").code == 1
+    undone = haul("undo", "j")
+    assert undone.code == 1
+    assert undone.out.count("raw/a") == 1
+    assert "kept: 2, the bucket keeps no versions" in undone.out
 
 
 def test_deletions_in_a_versioned_bucket_lose_their_markers(haul: Box) -> None:

@@ -7,8 +7,8 @@ import pytest
 from tests.jobs.journals import COPIED, DENIED, START, add_shard, begun, make_job, row
 
 from haulyard.jobs.model import Action, Stage
-from haulyard.jobs.status import JobStatus, status_of, statuses, table
-from haulyard.journal.folder import JobFolder
+from haulyard.jobs.status import JobStatus, _rate, status_of, statuses, table
+from haulyard.journal.folder import Holder, JobFolder
 from haulyard.journal.shard import Shard
 
 
@@ -83,6 +83,15 @@ def test_a_running_job_tells_by_whom_how_fast_and_how_long_still(folder: JobFold
     assert "running: process" in status.lines()[1]
     assert "about 2 min left" in status.lines()[1]
     assert [step.command for step in status.steps] == ["haul status job"]
+
+
+def test_the_rate_of_a_run_that_has_just_begun_is_that_since_it_began() -> None:
+    holder = Holder(1, "host", "haul apply", 100.0)
+    assert _rate(30, holder, 110.0) == pytest.approx(3)
+    assert _rate(30, holder, 100.1) == pytest.approx(30)
+    assert _rate(30, holder, 300.0) == pytest.approx(30 / 60)
+    assert _rate(30, holder, 50.0) == pytest.approx(30 / 60)
+    assert _rate(30, None, 110.0) == 0.0
 
 
 def test_what_ended_more_than_a_minute_ago_makes_no_rate(folder: JobFolder) -> None:

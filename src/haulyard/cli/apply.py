@@ -92,7 +92,7 @@ async def run(options: Options, context: Context) -> int:
 
     folder = jobs.open_job(options.job, context)
     specification = Specification.from_json(folder.specification)
-    course = Run("apply", DID[specification.verb], folder, context)
+    course = Run("apply", DID[specification.verb], "left alone", folder, context)
     with course.going_on(), context.stop.attended(), context.progress("objects") as expect:
         expect_rest(folder, expect)
         async with jobs.surroundings(specification, context, course.report, rate=options.rate) as around:
@@ -106,13 +106,13 @@ async def run(options: Options, context: Context) -> int:
     return course.end(tally, _steps(folder.name, tally, context))
 
 
-#: What a verb does with objects, as in "3 objects moved".
+#: What becomes of objects, as in "3 objects moved".
 DID = {
-    "copy": "objects copied",
-    "move": "objects moved",
-    "delete": "objects deleted",
-    "restore": "objects asked for",
-    "retag": "objects retagged",
+    "copy": "copied",
+    "move": "moved",
+    "delete": "deleted",
+    "restore": "asked for",
+    "retag": "retagged",
 }
 
 

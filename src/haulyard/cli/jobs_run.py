@@ -12,10 +12,11 @@ from haulyard.cli import exits, jobs
 from haulyard.cli.foresight import nobody
 from haulyard.cli.formats import human_size
 from haulyard.errors import HaulError
+from haulyard.journal.reporting import wording
 from haulyard.observe.lines import describe_error, escape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from haulyard.cli.context import Context
     from haulyard.events import TransferDone
@@ -30,12 +31,13 @@ _REMEMBERED: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a run came to, and which commands follow."""
+    """What a run came to, and which commands follow; ``left`` says what became of what was not done."""
 
     kind: ClassVar[str] = "job"
 
     job: str
     did: str
+    left: str
     tally: Tally
     verified: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
@@ -44,15 +46,19 @@ class Ended:
     def text(self) -> str:
         """Return it for people."""
         tally = self.tally
-        line = f"{self.job}: {tally.done:,} {self.did} ({human_size(tally.bytes)}) in {tally.seconds:.1f} s"
+        if not (tally.done or tally.skipped or tally.failed or tally.interrupted):
+            line = f"{self.job}: nothing was left to do"
+        else:
+            did = f"{wording.things(tally.done, 'object')} {self.did} ({human_size(tally.bytes)})"
+            line = f"{self.job}: {did} in {tally.seconds:.1f} s"
         if told := [f"{count:,} by {how}" for how, count in sorted(self.verified.items())]:
             line += f"; verified: {', '.join(told)}"
         if tally.skipped:
-            line += f"; {tally.skipped:,} left alone"
+            line += f"; {tally.skipped:,} {self.left}"
         if tally.failed:
             line += f"; {tally.failed:,} failed"
         lines = [line]
-        lines += [f"  left alone: {count:,}, {escape(why)}" for why, count in self.reasons.items()]
+        lines += [f"  {self.left}: {count:,}, {escape(why)}" for why, count in self.reasons.items()]
         width = max((len(why) for why, _ in self.steps), default=0)
         return "\n".join([*lines, *(f"  {why:{width}}  {line}" for why, line in self.steps)])
 
@@ -62,7 +68,7 @@ class Ended:
             "job": self.job,
             **self.tally._asdict(),
             "verified": dict(self.verified),
-            "left_alone": dict(self.reasons),
+            self.left.replace(" ", "_"): dict(self.reasons),
             "next": [line for _, line in self.steps],
         }
 
@@ -70,12 +76,24 @@ class Ended:
 class Run:
     """Says what becomes of each object, and remembers what is said at the end.
 
-    ``verb`` is the command, ``did`` what it does with objects, as in "3 objects moved".
+    ``verb`` is the command, ``did`` what becomes of objects, as in "3 objects moved", ``left`` of those with
+    which nothing is done. Reasons that are ``told`` already are not said of each object again.
     """
 
-    def __init__(self, verb: str, did: str, folder: JobFolder, context: Context) -> None:
+    def __init__(
+        self,
+        verb: str,
+        did: str,
+        left: str,
+        folder: JobFolder,
+        context: Context,
+        *,
+        told: Collection[str] = (),
+    ) -> None:
         self._verb = verb
         self._did = did
+        self._left = left
+        self._told = told
         self._folder = folder
         self._context = context
         self._verified: Counter[str] = Counter()
@@ -109,9 +127,14 @@ class Run:
             self._context.output.transfer(event)
 
     def _skipped(self, event: TransferDone) -> None:
-        self._reasons[event.reason] += 1
-        if self._verb == "undo" and self._reasons[event.reason] <= SHOWN and not self._context.output.as_json:
-            self._context.output.transfer(event)
+        reason = event.reason.removeprefix("kept: ")
+        self._reasons[reason] += 1
+        # What a decision leaves alone may be millions; what undo keeps nobody expected.
+        if self._verb != "undo" or reason in self._told or self._context.output.as_json:
+            return
+        if self._reasons[reason] <= SHOWN:
+            name = escape(event.source or event.destination)
+            self._context.output.lines([f"kept: {name} ({escape(reason)})"])
 
     @contextmanager
     def going_on(self) -> Iterator[None]:
@@ -135,7 +158,15 @@ class Run:
         if tally.failed and not output.as_json:
             self._list_failures(tally.failed)
         output.result(
-            Ended(self._folder.name, self._did, tally, dict(self._verified), dict(self._reasons), steps)
+            Ended(
+                self._folder.name,
+                self._did,
+                self._left,
+                tally,
+                dict(self._verified),
+                dict(self._reasons),
+                steps,
+            )
         )
         if tally.interrupted:
             return exits.INTERRUPTED

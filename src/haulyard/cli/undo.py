@@ -74,12 +74,13 @@ async def run(options: Options, context: Context) -> int:
 
     folder = jobs.open_job(options.job, context)
     specification = Specification.from_json(folder.specification)
-    context.output.result(Surveyed(folder.name, conduct.survey_undo(folder)))
+    survey = conduct.survey_undo(folder)
+    context.output.result(Surveyed(folder.name, survey))
     context.output.writer.flush()
     if options.dry_run:
         context.output.note("dry run: nothing was changed")
         return exits.OK
-    course = Run("undo", "objects taken back", folder, context)
+    course = Run("undo", "taken back", "kept", folder, context, told=survey.hopeless)
     transfer = transfer_options(context, PutOptions(), durable=True)
     apply_options = ApplyOptions(concurrency=context.settings.concurrency, transfer=transfer)
     with course.going_on(), context.stop.attended(), context.progress("objects") as expect:

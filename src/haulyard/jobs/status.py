@@ -264,9 +264,18 @@ def status_of(folder: JobFolder, *, clock: Callable[[], float] = time.time) -> J
         dict(reading.sizes),
         reading.left_alone(folder),
         tuple(reading.failures),
-        reading.recent / RECENT if holder is not None else 0.0,
+        _rate(reading.recent, holder, clock()),
         tuple(reading.damaged),
     )
+
+
+def _rate(recent: int, holder: Holder | None, now: float) -> float:
+    """Return operations a second; of a run that began within the last minute, since it began."""
+    if holder is None:
+        return 0.0
+    since = now - holder.since
+    # Below zero the clock was set back.
+    return recent / (min(RECENT, max(since, 1.0)) if since >= 0 else RECENT)
 
 
 def statuses(directory: str, *, clock: Callable[[], float] = time.time) -> Iterator[JobStatus]:
