@@ -280,7 +280,7 @@ CLASHING = [
 
 
 class Snapshots:
-    """Copies of a job's folder, as a process that is killed at that moment leaves it."""
+    """Copies of a job's folder, as a process that is killed at that moment leaves it: before each step."""
 
     def __init__(self, folder: JobFolder, below: Path) -> None:
         self._folder = folder
@@ -295,9 +295,7 @@ class Snapshots:
     def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*arguments: Any, **named: Any) -> Any:
             self.take()
-            result = function(*arguments, **named)
-            self.take()
-            return result
+            return function(*arguments, **named)
 
         return wrapped
 
@@ -308,7 +306,6 @@ class Snapshots:
             with block(*arguments) as value:
                 yield value
                 self.take()
-            self.take()
 
         return wrapped
 
@@ -332,7 +329,7 @@ async def test_killed_at_any_moment_it_comes_to_the_same_again(
             outcome = (await finish(folder), read_plan(folder))
             assert outcome == (expected or outcome)
             expected = outcome
-    assert len(snapshots.taken) > 60
+    assert len(snapshots.taken) > 30
     for snapshot in snapshots.taken:
         assert (await finish(snapshot), read_plan(snapshot)) == expected
 
@@ -404,7 +401,7 @@ class Model:
         return waiting, {op: waves[op] for op in involved}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(rows=plans(), verb=st.sampled_from([Verb.MOVE, Verb.COPY]))
 @example(rows=[row("a", "b"), row("b", "c"), row("c", "b")], verb=Verb.MOVE)
 @example(rows=[row("a", "a"), row("b", "a"), row("c", "b")], verb=Verb.MOVE)
