@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.pacing.throttled_store import Client, Simulation
 
-from haulyard.pacing.aimd import COOL_DOWN, DECREASE, OFFSHOOT, PLATEAU, RELEASE_AFTER, SAMPLE, AdaptiveRate
+from haulyard.pacing.aimd import (
+    COOL_DOWN,
+    DECREASE,
+    OFFSHOOT,
+    OVERRUN,
+    PLATEAU,
+    RELEASE_AFTER,
+    SAMPLE,
+    AdaptiveRate,
+)
 
 LATENCY = 0.001
 
@@ -90,12 +99,12 @@ def test_late_answers_to_what_was_sent_before_a_cut_say_nothing_about_it() -> No
 
 def test_a_cut_that_was_not_deep_enough_is_corrected_at_once() -> None:
     rate = throttled_at(1000, 100.0)
-    cuts = [rate.throttled(100.01 + n / 1000, 100.001 + n / 1000) for n in range(SAMPLE // 2)]
-    accept(rate, 1000, 100.02, 100.02 + SAMPLE / 2000)
+    enough = round(OVERRUN * SAMPLE)
+    accept(rate, 1000, 100.02, 100.02 + enough / 1000)
     limit = limit_of(rate)
-    assert not any(cuts)
-    assert rate.throttled(100.05, 100.04)
-    assert rate.limit == pytest.approx(DECREASE * limit / 2, rel=0.1)
+    cuts = [rate.throttled(100.04 + n / 1000, 100.03 + n / 1000) for n in range(enough)]
+    assert cuts == [False] * (enough - 1) + [True]
+    assert rate.limit == pytest.approx(DECREASE * limit / 2, rel=0.01)
 
 
 def test_a_used_limit_is_cut_by_the_share_that_was_refused() -> None:

@@ -36,12 +36,13 @@ COOL_DOWN: Final = 1.0
 """Seconds after a cut in which further throttling counts as part of the same one, unless much of
 what was sent since is refused."""
 
-SAMPLE: Final = 100
-"""Answers to requests sent since a cut that are enough to see within the cool-down that it was not
-deep enough, and what would be: with 20 of them the goodput was up to 10 % lower."""
-
 OVERRUN: Final = 0.1
-"""The refused share of such a sample from which on it was not."""
+"""The refused share of what was sent since a cut from which on that was not deep enough: then it is
+corrected within the cool-down."""
+
+SAMPLE: Final = 100
+"""Answers that such a share is taken of at least: ten refusals are needed, for with two the
+correction is a guess, and the goodput was up to 10 % lower."""
 
 RELEASE_AFTER: Final = 30.0
 """Seconds of accepted requests that used less than half of the limit after which it is lifted. One
@@ -174,7 +175,7 @@ class AdaptiveRate:
             self._refused_since += 1
             answers = self._taken_since + self._refused_since
             cooling = now - self._cut_at < COOL_DOWN
-            if cooling and (answers < SAMPLE or self._refused_since < OVERRUN * answers):
+            if cooling and self._refused_since < OVERRUN * max(SAMPLE, answers):
                 return False
             # Of a limit that is used the accepted share is exact, however few the answers.
             share = limit * self._taken_since / answers
