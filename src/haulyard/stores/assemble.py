@@ -143,7 +143,12 @@ class Connection:
         from haulyard.stores.access import check_access  # as above
 
         return await check_access(
-            self.bucket(name), below=below, read_only=read_only, fetch=self.fetch, emit=self._emit
+            self.bucket(name),
+            below=below,
+            read_only=read_only,
+            fetch=self.fetch,
+            emit=self._emit,
+            state_dir=self.settings.state_dir,
         )
 
     async def fetch(self, url: str) -> int:

@@ -183,6 +183,7 @@ class Examination:
             # Nobody can sign a URL without keys.
             fetch=None if self.is_anonymous else self.connection.fetch,
             emit=self._emit,
+            state_dir=self.connection.settings.state_dir,
         )
 
     async def capabilities(self, bucket: str, below: str, *, may_write: bool) -> Capabilities:

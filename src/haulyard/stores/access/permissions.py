@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
 
 from haulyard.errors import (
@@ -17,6 +18,7 @@ from haulyard.errors import (
 )
 from haulyard.events import ignore
 from haulyard.models import ByteRange, CopySource, DeleteItem, DeleteOptions, GetOptions, ListOptions
+from haulyard.stores.access.leftovers import noted, remove_leftovers
 from haulyard.stores.access.space import ProbeSpace
 
 if TYPE_CHECKING:
@@ -89,12 +91,14 @@ async def check_access(
     read_only: bool = False,
     fetch: Fetch | None = None,
     emit: Emit = ignore,
+    state_dir: str = "",
 ) -> list[Probe]:
     """Try every call that the commands make, in or on keys below ``below``, and return what came of each.
 
     ``read_only`` makes only calls that write nothing; what is read is then the first object that a listing
     finds. What is written lies below ``<below>.haul-probe-<random>/`` and is removed at the end. ``fetch``
-    is needed to try a presigned URL.
+    is needed to try a presigned URL. With ``state_dir`` (the setting) what a killed process has left is
+    removed first, and the next one can do so for this one.
 
     Raises:
         S3Error: No call could be made at all (no such bucket, wrong credentials, no answer).
@@ -104,8 +108,12 @@ async def check_access(
     if read_only:
         await check.reads(check.found)
         return check.probes
-    async with ProbeSpace(store, below, emit) as space:
-        await check.writes(space)
+    if state_dir:
+        await remove_leftovers(state_dir, store)
+    space = ProbeSpace(store, below, emit)
+    with noted(state_dir, store, space.prefix) if state_dir else nullcontext():
+        async with space:
+            await check.writes(space)
     return check.probes
 
 
