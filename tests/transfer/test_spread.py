@@ -149,6 +149,22 @@ async def test_without_order_small_directories_are_not_asked_one_by_one(
     assert len(store.asked) == 10
 
 
+async def test_without_order_many_directories_are_looked_into_before_they_are_asked_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(spread, "PAGE", 5)
+    monkeypatch.setattr(spread, "_MANY", 3)
+    monkeypatch.setattr(spread, "_SMALL", 1)
+    # The first page is of one directory that is large.
+    small = [*(f"a/{number}" for number in range(7)), *(f"b{number:02}/x" for number in range(60))]
+    large = [f"d{number}/{at}" for number in range(8) for at in range(9)]
+    for keys, at_most in ((small, 30), (large, 60)):
+        store = await Listed(keys, ordered=None, size=5).fill()
+        assert sorted(await collect(SpreadListing(store, workers=4))) == sorted(keys)
+        assert len(store.asked) <= at_most
+        assert (store.most > 1) == (keys is large)
+
+
 async def test_many_directories_are_listed_before_more_of_them_are_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

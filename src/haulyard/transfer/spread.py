@@ -44,6 +44,9 @@ _GUESSES: Final = 16
 _PAUSE: Final = 16
 #: Directories on a page above which they are too small to be listed one by one (125 keys each).
 _SMALL: Final = 8
+#: Directories of which some are looked into before all are listed, and how many that are.
+_MANY: Final = 64
+_SAMPLES: Final = 4
 #: Prefixes that wait to be listed; above that, who finds more of them lists some first.
 _WAITING: Final = 2_000
 #: Answers whose time is kept.
@@ -283,8 +286,12 @@ class SpreadListing:
         return len({each.key[: each.key.find("/", cut) + 1] for each in objects}) <= _SMALL
 
     async def _expand(self, part: _Part) -> None:
+        is_first = True
         async with aclosing(self._asked(part.prefix, ListOptions(delimiter="/"))) as pages:
             async for page in pages:
+                if is_first and len(page.prefixes) > _MANY and not await self._are_large(page.prefixes):
+                    break
+                is_first = False
                 if page.objects:
                     await self._deliver(part, page.objects)
                 for prefix in page.prefixes:
@@ -292,7 +299,20 @@ class SpreadListing:
                 self._employ()
                 while len(self._waiting) > _WAITING:
                     await self._tree(self._waiting.popleft(), whole=True)
-        self._finish(part)
+            else:
+                self._finish(part)
+                return
+        await self._tree(part, whole=True)
+
+    async def _are_large(self, prefixes: Sequence[str]) -> bool:
+        """Say whether directories are worth a request each, by the look of some of them."""
+        sizes: list[int] = []
+        for prefix in prefixes[:: max(1, len(prefixes) // _SAMPLES)][:_SAMPLES]:
+            async with aclosing(self._asked(prefix, ListOptions())) as pages:
+                page = await anext(pages, None)
+                sizes.append(len(page.objects) if page else 0)
+        # The median: one that is large says nothing of the others.
+        return sorted(sizes)[len(sizes) // 2] * _SMALL * 2 >= PAGE
 
     async def _asked(self, prefix: str, options: ListOptions) -> AsyncGenerator[ListPage]:
         """Yield the pages of a plain listing, counted and timed."""
