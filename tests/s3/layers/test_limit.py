@@ -154,6 +154,14 @@ async def test_beside_a_hot_prefix_the_others_start_at_a_rate_and_not_in_a_burst
     assert await trial.pauses(2, key="a/key") == pytest.approx([1 / 9], rel=0.3)
 
 
+async def test_beside_a_hot_prefix_each_new_one_starts_where_the_last_one_got_to() -> None:
+    trial = Trial()
+    await trial.throttle()
+    for _ in range(200):
+        await trial.send(request(key="b/key"))
+    assert max(await trial.pauses(10, key="c/key")) < 0.5 / OFFSHOOT
+
+
 async def test_only_so_many_prefixes_are_watched() -> None:
     trial = Trial()
     await trial.throttle()

@@ -116,10 +116,13 @@ class _Rates:
         return whole.limit if whole.throttled(now, sent) else None
 
     def _watch(self, prefix: str, now: float) -> _Turns:
+        hot = next(iter(self._hot.values())).rate
+        # The last one goes on where the hot one was left: a job that goes through prefixes keeps its way.
+        last = next(reversed(self._others.values())).rate if self._others else hot
         if len(self._others) >= _MAX_PREFIXES:
             self._others.clear()
-        hot = next(iter(self._hot.values()))
-        turns = self._others[prefix] = _Turns(hot.rate.offshoot(now))
+        start = max(hot, last, key=lambda rate: rate.limit or 0.0)
+        turns = self._others[prefix] = _Turns(start.offshoot(now))
         return turns
 
 
