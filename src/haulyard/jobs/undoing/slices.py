@@ -219,7 +219,10 @@ class UndoSlice:
             await removing.add(Removal(operation.id, key, str(etag)))
             return
         there = await _look(self._destination, key)
-        if there is None:
+        if there is None or (
+            there.version_id != version and await _look(self._destination, key, version) is None
+        ):
+            # Also where an earlier run removed it, and could not say so.
             self._finish(operation)
             return
         if there.version_id != version:
@@ -321,9 +324,9 @@ def _place(operation: Operation, details: dict[str, Any]) -> str:
     return str(details.get("destination") or operation.destination)
 
 
-async def _look(store: Store, key: str) -> ObjectHead | None:
+async def _look(store: Store, key: str, version: str = "") -> ObjectHead | None:
     try:
-        return await store.head(key, GetOptions())
+        return await store.head(key, GetOptions(version_id=version))
     except NotFound:
         return None
 
