@@ -212,6 +212,17 @@ async def test_in_two_stores_sources_are_nobodys_destinations(tmp_path: Path) ->
 
 
 @pytest.mark.anyio
+async def test_in_two_stores_an_object_of_the_same_name_is_at_the_destination(tmp_path: Path) -> None:
+    ends = two_stores()
+    await ends.destination.put("a", b"another")
+    folder = make_plan(str(tmp_path), [row("a", "a"), row("b", "b")])
+    present = await Present.listed(ends, [""])
+    findings = await finish(folder, Verb.COPY, ends, present)
+    assert (findings.exists, findings.same) == (1, 0)
+    assert Plan.of(folder).of_key("a").conflict == Conflict.EXISTS
+
+
+@pytest.mark.anyio
 async def test_what_the_listing_says_goes_before_what_is_present(tmp_path: Path) -> None:
     store, present = await _listed(["b", "d"])
     folder = make_plan(str(tmp_path), [row("a", "b"), row("b", "c"), row("e", "d")])

@@ -116,7 +116,7 @@ FROM (
          WHEN op.many > 1 OR start.name IS NOT NULL THEN :ORDERED
          ELSE :ACT END AS action,
     CASE WHEN op.many > 1 THEN :COLLISION
-         WHEN there.name IS NULL OR op.key = op.destination THEN :NONE
+         WHEN there.name IS NULL OR (:one_store AND op.key = op.destination) THEN :NONE
          WHEN op.key = '' OR (there.size = op.size AND there.etag = op.etag AND op.etag <> '') THEN :SAME
          ELSE :EXISTS END AS conflict,
     coalesce(there.etag, '') AS present,
@@ -210,7 +210,7 @@ class Clashes:
         with _translated():
             if self._one_store:
                 chains.arrange(self._connection)
-            self._connection.execute(_VERDICTS, VALUES)
+            self._connection.execute(_VERDICTS, VALUES | {"one_store": self._one_store})
 
     def amendments(self) -> Iterator[Amendment]:
         """Yield what changes in the normal shards, in the order of the plan."""
