@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from haulyard.cli import exits, samples
+from haulyard.cli import demo_feeds, exits, samples
+from haulyard.cli.demo_feeds import make_feeds
 from haulyard.cli.playbill import Step, Table
 from haulyard.cli.samples import Comparison, compare, large_file, standard_library
 from haulyard.errors import ConfigError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MIB = 1024**2
 FILES = 12
+FEEDS = 400
 
 
 @pytest.fixture
@@ -65,6 +67,7 @@ def real(haul: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    monkeypatch.setattr(demo_feeds, "COUNT", FEEDS)
     haul.real = True
     haul.environ |= {"AWS_REGION": "us-east-1", "HAUL_STATE_DIR": str(tmp_path / "state")}
     return haul
@@ -110,14 +113,31 @@ def test_all_steps_are_played_in_a_bucket_of_ones_own_and_only_they_are_removed(
         "download small files",
         "download large files",
         "compare",
+        "upload feeds",
+        "plan a bulk move",
+        "resume the killed move",
+        "compare",
+        "report",
+        "undo the move",
+        "compare",
         "delete",
     ]
-    objects = {step["name"]: step["objects"] for step in steps}
+    objects = {step["name"]: step["objects"] for step in reversed(steps)}
     assert objects["upload small files"] == objects["list"] == objects["copy in the bucket"] == FILES
     assert objects["compare"] == FILES + 2
-    assert objects["delete"] == 2 * FILES + 2
+    assert objects["plan a bulk move"] == FEEDS
+    assert objects["report"] == objects["undo the move"] == FEEDS - 1
+    assert objects["delete"] == 2 * FILES + 2 + FEEDS
     assert steps[4]["remark"] == "1 of 3 parts were not sent again"
-    assert last["verdict"] == f"All {FILES + 2} files came back byte for byte the same."
+    assert [step["remark"] for step in steps if step["name"] == "compare"] == [
+        f"{FILES + 2} files are the same",
+        f"each of {FEEDS} objects is at its place, once, with its content",
+        f"each of {FEEDS} objects is where it was, with its content",
+    ]
+    assert last["verdict"].startswith(f"All {FILES + 2} files came back byte for byte the same.\n")
+    assert last["verdict"].endswith(
+        f"{FEEDS - 1} objects were sorted by rules, through a kill, and put back: none lost, none twice."
+    )
     kept = real("ls", "-r", f"s3://{bucket}", "--json").events
     assert [event["key"] for event in kept] == ["team/kept"]
     assert real("uploads", f"s3://{bucket}").out == ""
@@ -132,11 +152,20 @@ def test_people_see_each_command_and_a_table(real: Box, bucket: str) -> None:
     assert lines[0].startswith("small files  the standard library of Python 3.")
     commands = [line for line in lines if line.startswith("$ haul ")]
     assert commands[0].startswith(f"$ haul sync stdlib/ s3://{bucket}/haul-demo-")
-    assert sum(" # killed half-way" in line for line in commands) == 1
+    assert [line.split()[2] for line in commands if " # killed half-way" in line] == ["cp", "apply"]
+    assert [line for line in commands if " sorting" in line and "feeds" not in line] == [
+        "$ haul apply sorting  # killed half-way",
+        "$ haul status sorting",
+        "$ haul apply sorting  # again",
+        "$ haul report sorting --to report",
+        "$ haul undo sorting",
+    ]
+    assert "    [[rule]]" in lines
+    assert "    Nothing has been changed. To do it:  haul apply sorting" in lines
     head = next(line for line in lines if line.startswith("step "))
     table = lines[lines.index(head) + 2 :]
     assert table[0].startswith("upload small files ")
-    assert max(map(len, table[:10])) <= len(head)
+    assert max(map(len, table[:17])) <= len(head)
     assert "Next:" in lines
 
 
@@ -151,6 +180,40 @@ def test_files_that_come_back_changed_end_in_1(
     assert "2 of 18 files came back changed or not at all: a.py, a.py" in result.err
     assert len(real("ls", "-r", f"s3://{bucket}").out.splitlines()) == 1
     assert left_over(real) == []
+
+
+@pytest.mark.usefixtures("library")
+def test_objects_that_are_not_where_rules_put_them_end_in_1(
+    real: Box, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def misplaced(before: str, after: str, text: str, count: int) -> demo_feeds.Feeds:
+        feeds = make_feeds(before, after, text, count)
+        readme = Path(after, "unsorted", "README.txt")
+        readme.rename(readme.with_name("elsewhere"))
+        return feeds
+
+    monkeypatch.setattr(samples, "_find_flights", str)
+    monkeypatch.setattr(demo_feeds, "make_feeds", misplaced)
+    result = real("demo", f"s3://{bucket}")
+    assert result.code == exits.FAILED
+    assert f"2 of {FEEDS} objects are not as expected: unsorted/README.txt, unsorted/elsewhere" in result.err
+    assert len(real("ls", "-r", f"s3://{bucket}").out.splitlines()) == 1
+    assert left_over(real) == []
+
+
+def test_feeds_are_the_same_files_in_two_orders(tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_bytes(b"one\ntwo\n")
+    feeds = make_feeds(str(tmp_path / "before"), str(tmp_path / "after"), str(text), 100)
+    before, after = (
+        {path.read_bytes(): path.relative_to(tmp_path) for path in tree.rglob("*") if path.is_file()}
+        for tree in (Path(feeds.before), Path(feeds.after))
+    )
+    assert len(before) == len(after) == feeds.files == 100
+    assert before.keys() == after.keys()
+    assert sum(map(len, before)) == feeds.size
+    stay = [path.name for content, path in before.items() if path.parts[1:] == after[content].parts[1:]]
+    assert len(stay) == feeds.files - feeds.moved == 1
 
 
 @pytest.mark.usefixtures("library")

@@ -54,6 +54,8 @@ def test_everything_comes_back_and_nothing_stays(tmp_path: Path) -> None:
     assert found is not None
     assert int(found[1].replace(",", "")) > 500
     assert "parts were not sent again" in out
+    assert "1,999 objects were sorted by rules, through a kill, and put back: none lost, none twice." in out
+    assert re.search(r"^    [0-9,]+ of 1,999 were moved$", out, re.MULTILINE)
     assert list(temporary.iterdir()) == []
     assert is_gone(out)
 

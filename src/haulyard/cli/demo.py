@@ -2,7 +2,8 @@
 
 The files are the sources of Python's standard library, thousands of small ones, and flights.csv, a large
 one. The server is the embedded one, started for this and gone afterwards; with a URL it is your own store,
-where the demo works in a new prefix and removes it again. Each step is a command that you can type.
+where the demo works in a new prefix and removes it again. Then 2,000 objects are sorted by rules, by a bulk
+job that is killed half-way, continued, verified and undone. Each step is a command that you can type.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from haulyard.cli import exits, flags
+from haulyard.cli import demo_feeds, exits, flags
+from haulyard.cli.demo_jobs import BulkJob
+from haulyard.cli.demo_telling import Telling
 from haulyard.cli.detached import detached
 from haulyard.cli.formats import human_size
 from haulyard.cli.inline import Interrupted
 from haulyard.cli.places import s3_url
-from haulyard.cli.playbill import Step, Table, command_line
+from haulyard.cli.playbill import Step, Table
 from haulyard.errors import TransferError
 from haulyard.events import RequestDone
 
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from haulyard.cli.context import Context
-    from haulyard.cli.inline import Account
     from haulyard.cli.samples import Sample
     from haulyard.cli.stage import Stage
     from haulyard.events import Event
@@ -88,7 +90,7 @@ def _stage(options: Options, context: Context, directory: str) -> AbstractAsyncC
     # Only here: --help pays for no server.
     from haulyard.cli.stage import embedded, in_bucket
 
-    return in_bucket(context, options.url) if options.url else embedded(context, directory)
+    return in_bucket(context, options.url, directory) if options.url else embedded(context, directory)
 
 
 class _Play:
@@ -98,7 +100,7 @@ class _Play:
         self._stage = stage
         self._output = context.output
         self._subscribers = context.subscribers
-        self._steps: list[Step] = []
+        self._telling = Telling(stage, context.output)
         self._copies: list[str] = []
         """Names that the large file was uploaded under."""
 
@@ -109,56 +111,53 @@ class _Play:
             TransferError: Something did not come back as it went.
         """
         small, large = await self._prepare()
-        url = self._stage.url
+        url, step = self._stage.url, self._telling.step
         if makes_bucket:
-            self._say(f"$ {command_line(('mb', url.rstrip('/')))}")
-            await self._stage.inline.run("mb", url.rstrip("/"))
-        await self._step("upload small files", "sync", "stdlib/", f"{url}stdlib/")
-        await self._step("list", "ls", "-r", "--summarize", f"{url}stdlib/", moves=False)
+            await self._telling.timed(("mb", url.rstrip("/")))
+        await step("upload small files", "sync", "stdlib/", f"{url}stdlib/")
+        await step("list", "ls", "-r", "--summarize", f"{url}stdlib/", moves=False)
         await self._sync_again(small, "sync", "stdlib/", f"{url}stdlib/")
-        await self._step("upload a large file", "cp", large.path, f"{url}large/")
+        await step("upload a large file", "cp", large.path, f"{url}large/")
         self._copies.append(os.path.basename(large.path))
         if large.size >= 2 * _PART:
             await self._kill_and_resume(large, "cp", *_PACED, large.path, f"{url}large/again")
             self._copies.append("again")
-        await self._step("copy in the bucket", "cp", "-r", f"{url}stdlib/", f"{url}copy/")
-        await self._step("download small files", "cp", "-r", f"{url}copy/", "back/stdlib/")
-        await self._step("download large files", "cp", "-r", f"{url}large/", "back/large/")
-        verdict = await self._compare(large)
-        await self._step("delete", "rm", "-r", url, moves=False)
-        self._output.result(Table(self._steps, verdict, _hints()))
+        await step("copy in the bucket", "cp", "-r", f"{url}stdlib/", f"{url}copy/")
+        await step("download small files", "cp", "-r", f"{url}copy/", "back/stdlib/")
+        await step("download large files", "cp", "-r", f"{url}large/", "back/large/")
+        verdicts = [await self._compare(large)]
+        bulk = BulkJob(self._telling, f"{url}feeds/")
+        verdicts.append(await bulk.perform(large.path, demo_feeds.COUNT))
+        await step("delete", "rm", "-r", url, moves=False)
+        self._output.result(Table(self._telling.steps, "\n".join(verdicts), _hints()))
 
     async def _prepare(self) -> tuple[Sample, Sample]:
         from haulyard.cli.samples import large_file, standard_library
 
         small = await detached(lambda: standard_library("stdlib"))
         large = await detached(lambda: large_file(".", small))
-        self._say(f"small files  {small.description}: {small.files:,} files, {human_size(small.size)}")
-        self._say(f"large file   {large.description}: {human_size(large.size)}")
-        self._say(f"store        {self._stage.described}")
+        say = self._telling.say
+        say(f"small files  {small.description}: {small.files:,} files, {human_size(small.size)}")
+        say(f"large file   {large.description}: {human_size(large.size)}")
+        say(f"store        {self._stage.described}")
         return small, large
-
-    async def _step(self, name: str, *words: str, moves: bool = True) -> None:
-        """Run one command and show what it did."""
-        self._say(f"$ {command_line(words)}")
-        account, seconds = await self._timed(words)
-        self._show(Step(name, account.objects, account.size if moves else None, seconds, words))
 
     async def _sync_again(self, small: Sample, *words: str) -> None:
         """Run the sync once more: it has to find that all is there."""
-        self._say(f"$ {command_line(words)}")
-        account, seconds = await self._timed(words)
+        account, seconds = await self._telling.timed(words)
         if account.objects:
             raise TransferError(f"a repeated sync copied {account.objects} objects that had not changed")
-        self._show(Step("sync again", small.files, None, seconds, words, " ".join(account.notes)))
+        self._telling.show(Step("sync again", small.files, None, seconds, words, " ".join(account.notes)))
 
     async def _kill_and_resume(self, large: Sample, *words: str) -> None:
         """Kill an upload half-way, and run the same command again."""
         parts = -(-large.size // _PART)
-        self._say(f"$ {command_line(words)}  # killed half-way")
-        there = await self._stage.kill_half_way(words, self._stage.key("large/again"), parts // 2)
-        self._say(f"    {there} of {parts} parts had arrived" if there else "    it was done before the kill")
-        self._say(f"$ {command_line(words)}  # again")
+        self._telling.say_command(words, "killed half-way")
+        arrived = partial(self._stage.parts, self._stage.key("large/again"))
+        there = await self._stage.kill_when(words, arrived, parts // 2)
+        self._telling.say(
+            f"    {there} of {parts} parts had arrived" if there else "    it was done before the kill"
+        )
         sent: list[int] = []
 
         def count(event: Event) -> None:
@@ -167,13 +166,13 @@ class _Play:
 
         self._subscribers.add(count)
         try:
-            _, seconds = await self._timed(words)
+            _, seconds = await self._telling.timed(words, "again")
         finally:
             self._subscribers.remove(count)
         if there and len(sent) >= parts:
             raise TransferError("an upload that was killed half-way was sent again from its beginning")
         remark = f"{parts - len(sent)} of {parts} parts were not sent again"
-        self._show(Step("resume a killed upload", 1, sum(sent), seconds, words, remark))
+        self._telling.show(Step("resume a killed upload", 1, sum(sent), seconds, words, remark))
 
     async def _compare(self, large: Sample) -> str:
         """Compare all that came back, and return the verdict."""
@@ -190,23 +189,9 @@ class _Play:
         if different:
             named = ", ".join(different[:5])
             raise TransferError(f"{len(different)} of {files} files came back changed or not at all: {named}")
-        self._say("compare byte for byte")
-        self._show(Step("compare", files, size, seconds, remark=f"{files:,} files are the same"))
+        self._telling.say("compare byte for byte")
+        self._telling.show(Step("compare", files, size, seconds, remark=f"{files:,} files are the same"))
         return f"All {files:,} files came back byte for byte the same."
-
-    async def _timed(self, words: tuple[str, ...]) -> tuple[Account, float]:
-        started = time.monotonic()
-        account = await self._stage.inline.run(*words)
-        return account, time.monotonic() - started
-
-    def _show(self, step: Step) -> None:
-        self._steps.append(step)
-        self._output.result(step)
-
-    def _say(self, line: str) -> None:
-        """Show what is not a result; programs get results alone."""
-        if not self._output.as_json:
-            self._output.lines([line])
 
 
 def _hints() -> list[str]:
@@ -214,6 +199,7 @@ def _hints() -> list[str]:
     hints = [
         'eval "$(haul local start --export)"   # a server to try everything on',
         "haul mb s3://demo && echo hello | haul put - s3://demo/hello.txt",
+        "haul plan --help                      # sort objects by rules, as above",
         "haul doctor s3://demo                 # credentials, network, permissions",
         "haul --help",
     ]

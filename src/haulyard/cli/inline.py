@@ -25,7 +25,8 @@ class Interrupted(Exception):
 class Account(Output):
     """Takes the place of a command's output and adds up what it would say.
 
-    ``objects`` and ``size`` count what was transferred or listed, ``skipped`` what was left as it was.
+    ``objects`` and ``size`` count what was transferred or listed, ``skipped`` what was left as it was;
+    ``messages`` are results that came one by one.
     """
 
     def __init__(self, outer: Output) -> None:
@@ -35,6 +36,7 @@ class Account(Output):
         self.skipped = 0
         self.failures: list[BaseException] = []
         self.notes: list[str] = []
+        self.messages: list[Message] = []
 
     def transfer(self, event: TransferDone) -> None:
         """Count one object."""
@@ -47,7 +49,8 @@ class Account(Output):
             self.size += max(event.size, 0)
 
     def result(self, message: Message) -> None:
-        """Take the size of what was added up."""
+        """Keep it, and take the size of what was added up."""
+        self.messages.append(message)
         size = message.fields().get("size")
         self.size += size if isinstance(size, int) else 0
 

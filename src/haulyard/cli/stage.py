@@ -10,7 +10,7 @@ import os
 import secrets
 import sys
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from haulyard.cli.detached import detached
@@ -22,7 +22,7 @@ from haulyard.models import DeleteItem
 from haulyard.url import S3Url
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from haulyard.cli.context import Context
     from haulyard.config import Settings
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: The bucket that is made on the embedded server.
 BUCKET: Final = "haul-demo"
 
-#: Seconds between two looks at an upload, and how long it may take to get as far as wanted.
+#: Seconds between two looks at what is to be killed, and how long it may take to get as far as wanted.
 _LOOK: Final = 0.05
 _KILL_PATIENCE: Final = 60.0
 #: Variables that a child needs to start at all.
@@ -40,12 +40,16 @@ _INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A place to write to: ``url`` ends in a slash; ``environ`` and ``flags`` lead other processes there."""
+    """A place to write to: ``url`` ends in a slash; ``environ`` and ``flags`` lead other processes there.
+
+    Jobs are kept in ``job_directory``.
+    """
 
     inline: Inline
     url: str
     described: str
     environ: Mapping[str, str]
+    job_directory: str
     flags: tuple[str, ...] = ()
 
     def store(self) -> Store:
@@ -56,14 +60,17 @@ class Stage:
         """Return the full key of what is ``name`` below the URL."""
         return self._parsed.key + name
 
-    async def kill_half_way(self, words: tuple[str, ...], key: str, parts: int) -> int:
-        """Run a command line as a process of its own and kill it (SIGKILL) once ``key`` has ``parts`` parts.
+    async def kill_when(
+        self, words: tuple[str, ...], reached: Callable[[], Awaitable[int]], wanted: int
+    ) -> int:
+        """Run a command line as a process of its own and kill it (SIGKILL) once it has ``reached`` a number.
 
-        Returns how many parts the store had by then; 0 where the command was quicker than the kill.
+        Returns the number that was reached by then; 0 where the command was quicker than the kill.
 
         Raises:
             TransferError: It failed, or did not get as far.
         """
+        command = f"haul {' '.join(words)}"
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -78,19 +85,28 @@ class Stage:
         try:
             async with asyncio.timeout(_KILL_PATIENCE):
                 while process.returncode is None:
-                    there = await self._parts(key)
-                    if there >= parts:
+                    there = await reached()
+                    if there >= wanted and process.returncode is None:
                         return there
                     await asyncio.sleep(_LOOK)
         except TimeoutError:
-            raise TransferError(f"the upload of {key} did not get to part {parts}") from None
+            raise TransferError(f"{command} did not come half-way in {_KILL_PATIENCE:.0f} s") from None
         finally:
             if process.returncode is None:
                 process.kill()
             await process.wait()
         if process.returncode:
-            raise TransferError(f"the upload of {key} ended with code {process.returncode}")
+            raise TransferError(f"{command} ended with code {process.returncode}")
         return 0
+
+    async def parts(self, key: str) -> int:
+        """Return how many parts of an upload of ``key`` the store has."""
+        store = self.store()
+        count = 0
+        async for upload in store.list_uploads(key):
+            if upload.key == key:
+                count += len([part async for part in store.list_parts(key, upload.upload_id)])
+        return count
 
     async def sweep(self) -> None:
         """Remove everything below the URL: objects, versions and unfinished uploads."""
@@ -109,15 +125,6 @@ class Stage:
         bucket, _, key = self.url.removeprefix("s3://").partition("/")
         return S3Url(bucket, key)
 
-    async def _parts(self, key: str) -> int:
-        """Return how many parts of an upload of ``key`` the store has."""
-        store = self.store()
-        count = 0
-        async for upload in store.list_uploads(key):
-            if upload.key == key:
-                count += len([part async for part in store.list_parts(key, upload.upload_id)])
-        return count
-
 
 @asynccontextmanager
 async def embedded(context: Context, directory: str) -> AsyncIterator[Stage]:
@@ -132,26 +139,31 @@ async def embedded(context: Context, directory: str) -> AsyncIterator[Stage]:
         nowhere = os.path.join(directory, "nowhere")
         environ |= {"AWS_CONFIG_FILE": nowhere, "AWS_SHARED_CREDENTIALS_FILE": nowhere}
         environ["HAUL_STATE_DIR"] = os.path.join(directory, "state")
+        environ["HAUL_JOB_DIR"] = jobs = os.path.join(directory, "jobs")
 
         def settings(given: Mapping[str, object]) -> Settings:
             return resolve(given, environ, directory)
 
         described = f"SeaweedFS at {status.endpoint_url}"
-        yield Stage(Inline(context, settings), f"s3://{BUCKET}/", described, environ)
+        yield Stage(Inline(context, settings), f"s3://{BUCKET}/", described, environ, jobs)
     finally:
         # Blocking, as nothing else is under way: no further signal cuts it short.
         store.stop(grace=0)
 
 
 @asynccontextmanager
-async def in_bucket(context: Context, url: S3Url) -> AsyncIterator[Stage]:
-    """Work in a new prefix below ``url``, which is emptied at the end."""
+async def in_bucket(context: Context, url: S3Url, directory: str) -> AsyncIterator[Stage]:
+    """Work in a new prefix below ``url``, which is emptied at the end; jobs are kept in ``directory``."""
     below = url.key if not url.key or url.key.endswith("/") else f"{url.key}/"
     own = f"s3://{url.bucket}/{below}haul-demo-{secrets.token_hex(4)}/"
-    settings = context.settings
-    stage = Stage(
-        Inline(context, context.resolve), own, own, settings.environment, tuple(_flags_given(settings))
-    )
+    jobs = os.path.join(directory, "jobs")
+
+    def settings(given: Mapping[str, object]) -> Settings:
+        return replace(context.resolve(given), job_dir=jobs)
+
+    environ = {**context.settings.environment, "HAUL_JOB_DIR": jobs}
+    flags = tuple(_flags_given(context.settings))
+    stage = Stage(Inline(context, settings), own, own, environ, jobs, flags)
     try:
         yield stage
     finally:
