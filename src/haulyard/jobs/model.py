@@ -39,17 +39,15 @@ class Action(IntEnum):
     """A rule, or the fallback, says ``skip``."""
     IN_PLACE = 3
     """It is its own destination and nothing about it changes, or the same object is there already."""
-    ARCHIVED = 4
-    """It has to be restored before it can be read."""
-    UNSAFE = 5
+    UNSAFE = 4
     """What the rule makes of its name is no key: empty, over 1,024 bytes, or with a control character."""
-    ORDERED = 6
+    ORDERED = 5
     """Its row is in an ordered shard, for it must not come before another one."""
-    CYCLE = 7
+    CYCLE = 6
     """It and others take each other's places (a swap): no order is safe."""
-    FOLDER = 8
+    FOLDER = 7
     """No listed object: a placeholder that is to be written at ``destination``."""
-    MARKER = 9
+    MARKER = 8
     """A marker of a directory, where the destination can hold none."""
 
     @property
@@ -117,6 +115,9 @@ PLAN_DDL: Final = (
 )
 #: Rows of one shard: what is held of it in memory stays within a few MiB, and resuming reads one of them.
 SHARD_ROWS: Final = 100_000
+#: Classes of objects that cannot be read before they are restored ("Understanding S3 storage classes"); in
+#: Intelligent-Tiering only HEAD shows which ones.
+ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 #: Larger objects are copied by parts (the limit of CopyObject in the S3 API reference).
 LARGE: Final = 5 * 1024**3
 

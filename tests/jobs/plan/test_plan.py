@@ -23,7 +23,7 @@ ROWS = [
     row("b", "c"),
     row("c", action=Action.UNMATCHED),
     row("d", "x"),
-    row("e", action=Action.ARCHIVED),
+    row("e", action=Action.UNSAFE),
 ]
 
 
@@ -31,13 +31,13 @@ def test_operations_are_given_once_each_and_those_with_an_order_last(tmp_path: P
     plan = finished_plan(str(tmp_path), ROWS)
     given = list(plan.operations())
     assert [(each.key, each.wave) for each in given] == [("c", 0), ("d", 0), ("e", 0), ("b", 0), ("a", 1)]
-    assert {each.action for each in given} == {Action.ACT, Action.UNMATCHED, Action.ARCHIVED}
+    assert {each.action for each in given} == {Action.ACT, Action.UNMATCHED, Action.UNSAFE}
 
 
 def test_operations_are_chosen_by_action_or_by_its_word(tmp_path: Path) -> None:
     plan = finished_plan(str(tmp_path), ROWS)
     assert [each.key for each in plan.operations({Action.ACT})] == ["d", "b", "a"]
-    assert [each.key for each in plan.operations(["unmatched", "archived"])] == ["c", "e"]
+    assert [each.key for each in plan.operations(["unmatched", "unsafe"])] == ["c", "e"]
     with pytest.raises(ConfigError, match="no action moved") as caught:
         plan.operations(["moved"])
     assert "in-place" in caught.value.hint

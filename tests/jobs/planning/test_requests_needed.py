@@ -67,7 +67,7 @@ def test_the_other_verbs_ask_for_what_they_do() -> None:
     assert needed(tally(2, action=Action.FOLDER)) == {"PUT": 2, "LIST": 2}
 
 
-@pytest.mark.parametrize("action", [Action.UNMATCHED, Action.SKIPPED, Action.ARCHIVED, Action.CYCLE])
+@pytest.mark.parametrize("action", [Action.UNMATCHED, Action.SKIPPED, Action.UNSAFE, Action.CYCLE])
 def test_what_is_left_alone_costs_nothing(action: Action) -> None:
     assert needed(tally(2, action=action), Verb.MOVE) == {}
 

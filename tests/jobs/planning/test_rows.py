@@ -106,12 +106,10 @@ def test_a_destination_of_more_than_1024_bytes_is_unsafe(length: int, action: Ac
     assert actions(page) == [action]
 
 
-def test_archived_objects_stay_where_they_are() -> None:
+def test_archived_objects_act_for_they_may_be_restored_by_then() -> None:
     batch = Batch([info("a", storage_class="GLACIER"), info("b", storage_class="DEEP_ARCHIVE"), info("c")])
-    page = maker(target="out/").page(batch)
-    assert actions(page) == [Action.ARCHIVED, Action.ARCHIVED, Action.ACT]
-    assert page.destinations == ["out/c"]
-    assert actions(maker(Verb.RETAG).page(batch)) == [Action.ACT] * 3
+    assert actions(maker(target="out/").page(batch)) == [Action.ACT] * 3
+    assert actions(maker(Verb.RESTORE).page(batch)) == [Action.ACT, Action.ACT, Action.IN_PLACE]
 
 
 def test_markers_of_directories_have_no_place_on_a_disk(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_it_is_refilled_from_sealed_shards_at_any_stage(tmp_path: Path) -> None:
         row("b", "x", Action.ORDERED),
         row("c", "y", Action.CYCLE),
         row("d", "y", Action.SKIPPED)._replace(conflict=Conflict.SAME),
-        row("e", "z", Action.ARCHIVED),
+        row("e", "z", Action.UNSAFE),
         row("", "z", Action.FOLDER),
         row("w", action=Action.UNMATCHED),
         row("f", "w"),

@@ -43,7 +43,7 @@ to = "rest/{key}"
 GROUPS: list[list[object]] = [
     [0, int(Action.ACT), 0, "STANDARD", 1_000, 5 * 1024**3, 0, 2, 1_500],
     [1, int(Action.SKIPPED), 0, "STANDARD", 7, 70, 0, 0, 0],
-    [FALLBACK, int(Action.ARCHIVED), 0, "GLACIER", 3, 300, 0, 0, 0],
+    [FALLBACK, int(Action.ACT), 0, "GLACIER", 3, 300, 0, 0, 0],
     [NO_RULE, int(Action.FOLDER), 0, "", 2, 0, 0, 0, 0],
 ]
 STORE = MemoryStore("bucket")
@@ -76,17 +76,16 @@ def test_objects_and_bytes_are_told_by_rule_and_by_action(tmp_path: Path) -> Non
         ("fallback", 3, 300),
     )
     assert made.actions == {
-        "act": (1_000, 5 * 1024**3),
+        "act": (1_003, 5 * 1024**3 + 300),
         "skipped": (7, 70),
-        "archived": (3, 300),
         "folder": (2, 0),
     }
-    assert (made.objects, made.acting, made.large) == (1_010, 1_002, 2)
+    assert (made.objects, made.acting, made.large, made.archived) == (1_010, 1_005, 2, 3)
 
 
 def test_requests_are_priced_by_the_class_that_copies_get(tmp_path: Path) -> None:
     made = summary(tmp_path)
-    assert made.requests["COPY"] == 998
+    assert made.requests["COPY"] == 1_001
     assert made.requests["COPY part"] == 1_500
     assert made.asked == {"list": 2}
     # 998 copies, 1,500 parts and 4 POSTs into DEEP_ARCHIVE are all but a cent of it.

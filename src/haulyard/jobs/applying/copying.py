@@ -28,7 +28,7 @@ from haulyard.errors import (
     PreconditionFailed,
     SourceChanged,
 )
-from haulyard.jobs.applying import verification
+from haulyard.jobs.applying import deeds, verification
 from haulyard.jobs.applying.copied import Copied, LeftAlone, suffixed
 from haulyard.jobs.applying.likeness import Likeness
 from haulyard.jobs.applying.writing import Writing
@@ -108,6 +108,7 @@ class Copying:
             HaulError: It could not be done; nothing of it lies at the destination unless the error says so.
         """
         head = await self._described(operation, in_doubt=in_doubt)
+        deeds.check_readable(self._source, head)
         wanted = await self._wishes.of(operation, head)
         if self.is_in_place(operation):
             return await self._in_place(operation, head, wanted, in_doubt=in_doubt)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from haulyard.errors import ConfigError, HaulError, IntegrityError, NotFound, SourceChanged
+from haulyard.errors import ConfigError, HaulError, IntegrityError, NotFound, S3ArchivedError, SourceChanged
 from haulyard.jobs.applying.copied import LeftAlone
+from haulyard.jobs.model import ARCHIVES
 from haulyard.models import GetOptions, ListOptions, PutOptions, RestoreOptions
 from haulyard.transfer.items import prefix_of
 
@@ -17,9 +18,27 @@ if TYPE_CHECKING:
     from haulyard.models import ObjectHead
     from haulyard.stores.base import Store
 
-#: Classes whose objects have to be restored; in Intelligent-Tiering only HEAD shows which ones.
-_ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _TIERING = "INTELLIGENT_TIERING"
+
+
+def check_readable(store: Store, head: ObjectHead) -> None:
+    """Refuse an object that has to be restored first.
+
+    Raises:
+        S3ArchivedError: It is archived, and not restored.
+    """
+    if (
+        not (head.storage_class in ARCHIVES or head.archive_status)
+        or 'ongoing-request="false"' in head.restore
+    ):
+        return
+    raise S3ArchivedError(
+        f"{prefix_of(store)}{head.key} is archived ({head.archive_status or head.storage_class})",
+        operation="copy",
+        bucket=store.bucket,
+        key=head.key,
+        hint="restore it (haul plan restore, haul restore), and apply the job again when that is done",
+    )
 
 
 async def check_unchanged(store: Store, operation: Operation) -> None:
@@ -74,11 +93,11 @@ async def restore(store: Store, operation: Operation, days: int | None, tier: st
     Raises:
         LeftAlone: It is not archived, or was asked for already.
     """
-    storage_class, archived = operation.storage_class, operation.storage_class in _ARCHIVED
+    storage_class, archived = operation.storage_class, operation.storage_class in ARCHIVES
     if storage_class in {"", _TIERING}:
         head = await store.head(operation.key, GetOptions(version_id=operation.version))
         storage_class = head.storage_class
-        archived = storage_class in _ARCHIVED or bool(head.archive_status)
+        archived = storage_class in ARCHIVES or bool(head.archive_status)
     if not archived:
         raise LeftAlone(f"{storage_class} is not archived")
     # What Intelligent-Tiering brings back stays, and a number of days is refused.

@@ -13,7 +13,7 @@ from operator import eq
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from haulyard.errors import ConfigError
-from haulyard.jobs.model import NO_RULE, Action, Operation, Verb
+from haulyard.jobs.model import ARCHIVES, NO_RULE, Action, Operation, Verb
 from haulyard.stores.local import LocalStore
 from haulyard.transfer.mapping import CopyRules, Mapping, Placement
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from haulyard.jobs.specification import Specification
     from haulyard.models import ObjectInfo
 
-#: Classes of objects that cannot be read before they are restored ("Understanding S3 storage classes").
-ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 #: Bytes of a key ("Naming Amazon S3 objects"), of which a character takes four at most.
 _KEY_BYTES: Final = 1_024
 _ACT: Final = int(Action.ACT)
@@ -146,7 +144,7 @@ class RowMaker:
         self, objects: Sequence[ObjectInfo], keys: Sequence[str], tags: Sequence[Tags[str, str] | None] | None
     ) -> tuple[list[int], list[int], list[str]]:
         if self._rules is not None:
-            rules, actions, destinations = self._rules.place(objects, self._now, tags)
+            rules, actions, destinations = self._rules.place(objects, self._now, tags, base=self._base)
             if not self._verb.writes_elsewhere:
                 return rules, actions, [""] * len(keys)
             if self._base:
@@ -177,8 +175,6 @@ class RowMaker:
             return
         if not self._verb.writes_elsewhere:
             return
-        if not ARCHIVES.isdisjoint(classes):
-            _mark(actions, [each in ARCHIVES for each in classes], Action.ARCHIVED)
         if self._below:
             below = self._below
             _mark(actions, [key.startswith(below) for key in keys], Action.SKIPPED)

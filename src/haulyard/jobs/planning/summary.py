@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from haulyard.errors import JobError
-from haulyard.jobs.model import FALLBACK, NO_RULE, Action
+from haulyard.jobs.model import ARCHIVES, FALLBACK, NO_RULE, Action
 from haulyard.jobs.planning.findings import Findings
 from haulyard.jobs.planning.recording import UNMATCHED, first_unmatched
 from haulyard.jobs.planning.requests_needed import (
@@ -57,8 +57,9 @@ class PlanSummary:
     ``rules`` has, in order, the label of each rule and of the fallback with its objects and bytes;
     ``actions`` has objects and bytes by the words of `haulyard.jobs.model.Action`. ``unmatched_keys`` are the
     first keys that no rule took (``unmatched.txt`` has all). ``requests`` are those that `apply` makes,
-    ``asked`` those that planning made, by kind. ``missing`` are objects that a manifest names and that are
-    not there. ``finished`` is False where planning was stopped before its end.
+    ``asked`` those that planning made, by kind. ``archived`` are objects that have to be restored before
+    `apply` can copy them; ``missing`` ones are named by a manifest and not there. ``finished`` is False where
+    planning was stopped before its end.
     """
 
     job: str
@@ -73,6 +74,7 @@ class PlanSummary:
     unmatched_keys: tuple[str, ...]
     findings: Findings
     large: int
+    archived: int
     missing: int
     requests: Mapping[str, int]
     asked: Mapping[str, int]
@@ -173,6 +175,8 @@ class PlanSummary:
         rows = []
         if self.large:
             rows.append(("over 5 GiB", f"{_number(self.large)}, copied by parts"))
+        if self.archived:
+            rows.append(("archived", f"{_number(self.archived)}, to be restored first (haul plan restore)"))
         if self.missing:
             rows.append(("missing", f"{_number(self.missing)}, named by the manifest and not there"))
         asked = ", ".join(f"{_number(count)} {kind}" for kind, count in self.requests.items())
@@ -231,12 +235,21 @@ def summarise(origin: Origin, tally: Tally, findings: Findings | None, prices: P
         unmatched_keys=first_unmatched(origin.folder, _SHOWN),
         findings=findings or Findings(),
         large=tally.amount(*WORKED_ON).large,
+        archived=_archived(tally) if specification.verb.writes_elsewhere else 0,
         missing=total.unknown,
         requests=requests,
         asked=dict(origin.asked),
         price=round(price_of(everything, prices, specification.tier), 6),
         prices=prices.source,
         seconds=round(seconds_for(needed.items(), latency=origin.latency, concurrency=origin.concurrency), 3),
+    )
+
+
+def _archived(tally: Tally) -> int:
+    return sum(
+        amount.objects
+        for group, amount in tally.items()
+        if group.action in WORKED_ON and group.storage_class in ARCHIVES
     )
 
 

@@ -45,7 +45,6 @@ _WHY: Final = {
     Action.UNMATCHED: "no rule takes it",
     Action.SKIPPED: "a rule, or the fallback, skips it",
     Action.IN_PLACE: "it is in place already",
-    Action.ARCHIVED: "it is archived: restore it first",
     Action.UNSAFE: "what its rule makes of its name is no key",
     Action.CYCLE: "it and others take each other's places: no order is safe",
     Action.MARKER: "the destination can hold no marker of a directory",
