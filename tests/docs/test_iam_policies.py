@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tests.docs import pages
 
 from haulyard.cli.dispatch import Process, dispatch
+from haulyard.jobs import conduct
 from haulyard.s3.actions import _ACTIONS
 
 if TYPE_CHECKING:
@@ -47,6 +48,17 @@ _COMMANDS = {
     "`cp` inside S3": ["cp s3://{b}/a s3://{b}/c"],
     "`mv` inside S3": ["mv s3://{b}/c s3://{b}/d"],
     "`mv` down": ["mv s3://{b}/d moved"],
+    "`plan`": [
+        "plan copy s3://{b}/t/ s3://{b}/j/ --job copy",
+        "plan retag s3://{b}/tagged/ --tag a=b --job retag",
+    ],
+    "`apply` of copies": ["apply copy"],
+    "`apply` of moves": ["plan move s3://{b}/j/ s3://{b}/k/ --job move", "apply move"],
+    "`apply` of new tags": ["apply retag"],
+    "`apply` of deletions": ["plan delete s3://{b}/gone/ --job delete", "apply delete"],
+    "`undo` of moves": ["undo move"],
+    "`undo` of copies": ["undo copy"],
+    "`undo` of new tags": ["undo retag"],
     "`rm`": ["rm s3://{b}/b"],
     "`rm -r`": ["rm -r s3://{b}/up"],
     "`rm -r --all-versions`": ["rm -r --all-versions s3://{b}/t"],
@@ -56,7 +68,9 @@ _COMMANDS = {
     "`rb --force`": ["rb s3://{b} --force --yes"],
 }
 #: Rows whose calls need a kill, an archive or a browser, and what of the others does.
-_NOT_RUN = {"`presign`", "`restore`", "`uploads abort`"}
+_NOT_RUN = {"`presign`", "`restore`", "`uploads abort`", "`apply` of restores", "`undo` of deletions"}
+#: A plan that belongs to the row of another command, here only to have something to apply.
+_LISTS = {"`apply` of moves": {"s3:ListBucket"}, "`apply` of deletions": {"s3:ListBucket"}}
 _AFTER_A_KILL = {
     "`put` and `cp` up, large": {
         "s3:AbortMultipartUpload",
@@ -83,6 +97,11 @@ def test_each_command_needs_what_the_table_says(
     tmp_path: Path, seaweedfs: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+
+    async def no_rights_are_checked(*_: object) -> None:
+        """Take all rights for granted: the check tries every call there is."""
+
+    monkeypatch.setattr(conduct, "_check_rights", no_rights_are_checked)
     haul = _Haul(tmp_path, seaweedfs)
     haul.prepare("iam-policies")
     rows = _rows()
@@ -91,10 +110,11 @@ def test_each_command_needs_what_the_table_says(
         needed = {action for line in lines for action in haul.actions(line.format(b="iam-policies"))}
         if "--all-versions" in row or "--force" in row:
             needed = {_OF_VERSIONS.get(action, action) for action in needed}
+        needed -= _LISTS.get(row, set())
         expected = rows[row] - _AFTER_A_KILL.get(row, set()) - _SAYS_MISSING.get(row, set())
         if needed != expected:
             wrong[row] = sorted(needed)
-    assert wrong == {}
+    assert not wrong, wrong
 
 
 def test_every_policy_is_one() -> None:
@@ -132,6 +152,9 @@ class _Haul:
             f"put small s3://{bucket}/a",
             f"cp tree/ s3://{bucket}/t/",
             f"put small s3://{bucket}/t/3",
+            f"put small s3://{bucket}/gone/1",
+            f"put small s3://{bucket}/tagged/1",
+            f"put small s3://{bucket}/tagged/2 --tag c=d",
             f"doctor s3://{bucket}",
         ):
             self.actions(line)
