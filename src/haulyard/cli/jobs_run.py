@@ -177,7 +177,8 @@ class Run:
         output.note(f"{count:,} failed:")
         shown = list(self._failed.items())[:SHOWN]
         for (source, destination), (text, _) in shown:
-            output.note(f"  {escape(source or destination)}: {escape(text)}")
+            name = source or destination
+            output.note(f"  {escape(text if name in text else f'{name}: {text}')}")
         if count > len(shown):
             follows = jobs.command("report", self._folder.name, self._context)
             output.note(f"  … and {count - len(shown):,} more; {follows} lists all")

@@ -73,7 +73,9 @@ async def open_ends(
         return Ends(source, selection, LocalStore(end.path), Target("", into=True))
     below = end.key[: end.key.rfind("/") + 1]
     destination = await connection.proved(end.bucket, below=below, may_write=may_write)
-    return Ends(source, selection, destination, Target.parse(end.key))
+    # As in `cp`: a bucket without a slash is the directory itself, with one it is what a tree goes into.
+    is_top = not end.key and not specification.destination.endswith("/") and selection.kind == "tree"
+    return Ends(source, selection, destination, Target("", into=False) if is_top else Target.parse(end.key))
 
 
 async def _open_source(
