@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,11 +46,15 @@ async def work(order: Order, line: Line) -> None:
     def emit(event: Event) -> None:
         line.tell(event)
 
-    settings = order.settings
-    async with (
-        Connection(settings, emit, rate=order.rate) as connection,
-        Connection(settings.for_source(), emit, rate=order.rate) as source_connection,
-    ):
+    settings, source_settings = order.settings, order.settings.for_source()
+    async with AsyncExitStack() as stack:
+        connection = await stack.enter_async_context(Connection(settings, emit, rate=order.rate))
+        source_connection = connection
+        if source_settings != settings:
+            # Only of another store: one store has one ceiling of requests.
+            source_connection = await stack.enter_async_context(
+                Connection(source_settings, emit, rate=order.rate)
+            )
         ends = await open_ends(specification, connection, source_connection, may_write=True)
         shop = Workshop(
             specification,

@@ -123,7 +123,7 @@ def explain(
 
 def _unmet(ready: Ready, info: ObjectInfo, now: float, tags: Mapping[str, str] | None) -> str:
     if ready.pattern.find(info.key) is None:
-        what = f"glob {ready.rule.glob!r}" if ready.rule.match is None else f"match {ready.rule.match!r}"
+        what = f"glob '{ready.rule.glob}'" if ready.rule.match is None else f"match '{ready.rule.match}'"
         return f"its {what} does not fit the key"
     return "; ".join(ready.rule.conditions.unmet(info, now, tags))
 
