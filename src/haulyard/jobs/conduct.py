@@ -7,14 +7,15 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from haulyard.errors import JobError
+from haulyard.errors import HaulError, JobError
 from haulyard.events import TransferDone
 from haulyard.jobs.applying import preflight
 from haulyard.jobs.applying.options import Tally
-from haulyard.jobs.applying.running import ShardsRun, is_ordered
-from haulyard.jobs.applying.trouble import Trouble
+from haulyard.jobs.applying.running import ShardsRun, is_finished, is_ordered
+from haulyard.jobs.applying.trouble import Trouble, too_many
 from haulyard.jobs.applying.workshop import Workshop
 from haulyard.jobs.ends import open_ends
+from haulyard.jobs.inventory import check_shards
 from haulyard.jobs.model import Stage
 from haulyard.jobs.planning.planner import make_plan
 from haulyard.jobs.planning.prices import load_prices
@@ -123,6 +124,10 @@ async def apply(
 ) -> Tally:
     """Carry a plan out, or go on with it.
 
+    ``processes`` share the shards, so that no more of them are started than there are shards with work left.
+    ``rate`` is the ceiling in requests a second that ``surroundings``'s connections were opened with; the
+    processes share it.
+
     Raises:
         JobError: It is not planned to its end, has conflicts that nobody decided, or somebody works on it.
         S3PermissionError: Something that it needs is denied.
@@ -132,6 +137,7 @@ async def apply(
     with folder.lock("haul apply"):
         state = folder.read("state") or {}
         stage = preflight.check_stage(folder.name, state)
+        check_shards(folder, state)
         decision = preflight.decided(folder, state, options.on_conflict)
         ends = await _open(specification, surroundings, may_write=True)
         if stage is Stage.PLANNED:
@@ -153,6 +159,7 @@ async def apply(
         )
         run = ShardsRun(shop, surroundings.report, surroundings.stopped, owner="haul apply")
         tally = Tally()
+        processes = min(processes, _to_share(folder)) if processes > 1 else 1
         if processes > 1:
             tally = await _by_crew(folder, specification, options, surroundings, processes, rate, begun)
         if not tally.interrupted:
@@ -162,6 +169,11 @@ async def apply(
         if not tally.interrupted:
             folder.write("state", {**state, "stage": Stage.APPLIED.value, "ended": time.time()})
         return tally
+
+
+def _to_share(folder: JobFolder) -> int:
+    """Return the number of shards with work left that can be done side by side."""
+    return sum(not (is_ordered(path) or is_finished(path)) for path in folder.shard_paths())
 
 
 def _whole(crew: Tally, own: Tally, *, by_crew: bool) -> Tally:
@@ -208,6 +220,14 @@ async def _by_crew(
         for number in range(processes)
     ]
     total = Tally()
+    # Each worker counts its own; more may fail of all of them together only by what they tell meanwhile.
+    failed: set[str] = set()
+
+    def count(message: TransferDone) -> None:
+        failed.add(message.source)
+        most = options.max_errors
+        if most is not None and len(failed) > most:
+            crew.give_up(too_many(len(failed), most))
 
     def hear(message: object) -> None:
         nonlocal total
@@ -215,6 +235,8 @@ async def _by_crew(
             total += message
         elif isinstance(message, TransferDone):
             surroundings.report(message)
+            if isinstance(message.error, HaulError):
+                count(message)
         else:
             surroundings.emit(message)  # type: ignore[arg-type]  # a worker sends nothing else
 
@@ -316,6 +338,7 @@ def _undoable(folder: JobFolder) -> dict[str, Any]:
             f"job {folder.name} has not been applied: there is nothing to undo",
             hint=f"haul status {folder.name} says how far it is",
         )
+    check_shards(folder, state)
     return state
 
 

@@ -143,12 +143,13 @@ class Lab:
 
     async def apply(self, on_conflict: str = "", **given: Any) -> Tally:
         """Apply the job, or what is left of it."""
-        options = ApplyOptions(**{"on_conflict": on_conflict, "concurrency": 2} | given)
+        options = ApplyOptions(on_conflict=on_conflict, concurrency=2, **given)
         return await conduct.apply(self.folder, options, self.around())
 
     async def undo(self, **given: Any) -> Tally:
         """Undo the job, or what is left to undo."""
-        return await conduct.undo(self.folder, ApplyOptions(**{"concurrency": 2} | given), self.around())
+        options = ApplyOptions(concurrency=2, **given)
+        return await conduct.undo(self.folder, options, self.around())
 
     def around(self) -> conduct.Surroundings:
         """Return the surroundings of a run."""
@@ -165,7 +166,8 @@ class Lab:
                 for entry in shard.entries():
                     if entry.item:
                         operation = Operation(*shard.row(entry.item))
-                        found.append((operation.key or operation.destination, entry.phase, entry.details))
+                        key = operation.key or operation.destination
+                        found.append((key, entry.phase, dict(entry.details)))
         return found
 
     def phases(self) -> dict[str, str]:

@@ -57,7 +57,13 @@ def decided(folder: JobFolder, state: Mapping[str, Any], on_conflict: str) -> st
     """
     if on_conflict and on_conflict not in ON_CONFLICT:
         raise JobError(f"{on_conflict} is no way to deal with conflicts", hint=", ".join(ON_CONFLICT))
-    summary = PlanSummary.from_json(folder.read("summary") or {})
+    content = folder.read("summary")
+    if content is None:
+        raise JobError(
+            f"the summary of job {folder.name} is missing: {folder.path}/summary.json",
+            hint="restore it, or plan again with --new",
+        )
+    summary = PlanSummary.from_json(content)
     if summary.unmatched:
         raise JobError(
             f"no rule of job {folder.name} takes {summary.unmatched} of its objects, "

@@ -59,8 +59,13 @@ class Trouble:
             if self._temporary >= _TEMPORARY_IN_A_ROW:
                 raise error
         if self._max_errors is not None and self._failed > self._max_errors:
-            raise TransferError(
-                f"stopped: {self._failed} objects failed, and --max-errors allows {self._max_errors}",
-                failed=self._failed,
-                hint="see why with haul status; apply the job again when it is mended",
-            )
+            raise too_many(self._failed, self._max_errors)
+
+
+def too_many(failed: int, most: int) -> TransferError:
+    """Return the error for more failures than ``--max-errors`` allows."""
+    return TransferError(
+        f"stopped: {failed} objects failed, and --max-errors allows {most}",
+        failed=failed,
+        hint="see why with haul status; apply the job again when it is mended",
+    )

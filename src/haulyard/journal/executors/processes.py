@@ -115,6 +115,11 @@ class Crew:
         if self._error is not None:
             raise self._error
 
+    def give_up(self, error: BaseException) -> None:
+        """Ask all workers to take no more work, and raise ``error`` once they have ended."""
+        self._error = self._error or error
+        self.stop()
+
     def stop(self) -> None:
         """Ask all workers to take no more work."""
         for _, connection in self._members.values():
@@ -134,6 +139,10 @@ class Crew:
         except (EOFError, OSError):
             self._leave(number, JobError(f"worker process {process.pid} died", hint="apply the job again"))
             return
+        except Exception as error:  # noqa: BLE001 -- unpickling runs whatever code the message names
+            problem = f"worker process {process.pid} said what nobody understands: {error}"
+            self._leave(number, JobError(problem, hint="apply the job again"))
+            return
         if kind == "told":
             for message in content:
                 self._hear(message)
@@ -145,9 +154,8 @@ class Crew:
         asyncio.get_running_loop().remove_reader(connection.fileno())
         connection.close()
         del self._members[number]
-        if error is not None and self._error is None:
-            self._error = error
-            self.stop()
+        if error is not None:
+            self.give_up(error)
         if not self._members:
             self._over.set()
 
@@ -170,19 +178,19 @@ def _main(work: str, order: object, connection: Connection) -> None:
 
     # Ctrl-C goes to the whole group; the first process decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    module, _, name = work.partition(":")
-    function: Work = getattr(import_module(module), name)
     line = Line(connection)
     error: BaseException | None = None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(_supervised(function, order, line))
+            runner.run(_supervised(work, order, line))
         except Exception as raised:  # noqa: BLE001 -- it is the first process that reports it
             error = raised
     line.end(error)
 
 
-async def _supervised(function: Work, order: object, line: Line) -> None:
+async def _supervised(work: str, order: object, line: Line) -> None:
+    module, _, name = work.partition(":")
+    function: Work = getattr(import_module(module), name)
     try:
         await function(order, line)
     finally:
