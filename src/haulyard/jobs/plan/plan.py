@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from haulyard.config import resolve
 from haulyard.errors import ConfigError, JobError
+from haulyard.jobs.inventory import check_shards
 from haulyard.jobs.model import FALLBACK, NO_RULE, Action, Operation, Stage
 from haulyard.jobs.plan import export, query
 from haulyard.jobs.planning.summary import PlanSummary
@@ -44,6 +45,7 @@ class Plan:
                 f"the plan of job {folder.name} is not finished",
                 hint="finish it with the same haul plan again",
             )
+        check_shards(folder, state)
         self._labels: tuple[str, ...] = ()
         if self.specification.rules:
             name = self.specification.rules_name or "rules.toml"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from haulyard.errors import JobError
 from haulyard.events import Warned
+from haulyard.jobs.inventory import SHARDS, shard_ids
 from haulyard.jobs.model import Stage
 from haulyard.jobs.planning.findings import Findings
 from haulyard.jobs.planning.finishing import finish
@@ -130,6 +131,8 @@ class _Planner:
         state |= {"stage": stage.value}
         if stage is not Stage.PLANNING:
             state |= {"asked": self._asked, "latency": self._latency}
+        if stage is Stage.PLANNED:
+            state |= {SHARDS: shard_ids(self._folder)}
         self._folder.write("state", state)
 
     async def write_rows(

@@ -1,0 +1,53 @@
+"""Which shards a plan consists of: each is there, under its own name, and no other one is."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from haulyard.errors import JobError
+from haulyard.journal.shard import Shard
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from haulyard.journal.folder import JobFolder
+
+#: Where ``state.json`` keeps what `shard_ids` returned when the plan was finished.
+SHARDS: Final = "shards"
+
+
+def shard_ids(folder: JobFolder) -> dict[str, str]:
+    """Return the ids of the shards that are there, by the names of their files.
+
+    Raises:
+        JobError: One of them is damaged.
+    """
+    found = {}
+    for path in folder.shard_paths():
+        with Shard.open(path, owner="", read_only=True) as shard:
+            found[os.path.basename(path)] = shard.meta("id") or ""
+    return found
+
+
+def check_shards(folder: JobFolder, state: Mapping[str, Any]) -> None:
+    """Refuse a job without one of its shards: its objects would be left out, and nobody would know.
+
+    Raises:
+        JobError: One is missing, is another one, or does not belong here; the message names it.
+    """
+    planned: Mapping[str, str] = state.get(SHARDS, {})
+    if not planned:
+        return
+    found = shard_ids(folder)
+    for name in sorted(planned.keys() | found.keys()):
+        path = os.path.join(folder.shards, name)
+        if name not in found:
+            raise JobError(f"{path} is missing", hint="restore it, or plan again with --new")
+        if name not in planned:
+            raise JobError(f"{path} is no shard of this job", hint="move it away")
+        if found[name] != planned[name]:
+            raise JobError(
+                f"{path} is not the shard that the plan has under this name",
+                hint="restore it, or plan again with --new",
+            )
