@@ -133,7 +133,7 @@ def make_smaller(*, page_size: int = 0, shard_rows: int = 0, max_put_size: int =
         def in_small_pages(store: Any, prefix: str = "", options: ListOptions = default) -> Any:
             return listing(store, prefix, replace(options, page_size=page_size))
 
-        s3.S3Store.list = in_small_pages  # type: ignore[method-assign]
+        s3.S3Store.list = in_small_pages  # type: ignore[method-assign, assignment]
     if shard_rows:
         recording.__dict__["SHARD_ROWS"] = shard_rows
     if max_put_size:

@@ -99,17 +99,16 @@ class Running:
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
 
+    def points(self) -> tuple[Point, ...]:
+        """Return what it has passed so far."""
+        trace = self.place / "trace"
+        return tuple(map(Point.read, trace.read_text().splitlines())) if trace.exists() else ()
+
     def end(self) -> Done:
         """Wait for its end."""
         code = self.driver.ask({"wait": self.pid})
-        trace = self.place / "trace"
-        lines = trace.read_text().splitlines() if trace.exists() else []
-        return Done(
-            code,
-            (self.place / "out").read_text(),
-            (self.place / "err").read_text(),
-            tuple(map(Point.read, lines)),
-        )
+        said = [(self.place / name).read_text() for name in ("out", "err")]
+        return Done(code, *said, self.points())
 
 
 @dataclass
