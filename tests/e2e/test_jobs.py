@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import signal
 import sqlite3
@@ -17,6 +18,8 @@ from tests.crash.gate import Gate
 from tests.e2e.conftest import made_bucket
 from tests.e2e.saying import says
 
+from haulyard.cli.dispatch import Process, dispatch
+from haulyard.jobs.planning import intake, recording
 from haulyard.journal.folder import JobFolder
 
 if TYPE_CHECKING:
@@ -281,9 +284,18 @@ def test_a_run_that_is_stopped_goes_on_and_loses_nothing(
     assert len(haul.ok("ls", "-r", "--json", f"{bucket}/in/").events) == 60
 
 
-def test_several_processes_do_it_together(haul: Program, bucket: str) -> None:
+def test_several_processes_do_it_together(
+    haul: Program, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     many(haul, bucket, 40)
-    haul.ok("plan", "move", f"{bucket}/in/", f"{bucket}/out/", "--job", "j")
+    # Processes share shards, and ten lines of the manifest make one.
+    monkeypatch.setattr(recording, "SHARD_ROWS", 1)
+    monkeypatch.setattr(intake, "_PAGE", 10)
+    (haul.cwd / "keys").write_text("".join(f"in/{number:04}\n" for number in range(40)))
+    monkeypatch.chdir(haul.cwd)
+    words = ["plan", "move", f"{bucket}/in/", f"{bucket}/out/", "--manifest", "keys", "--job", "j"]
+    assert dispatch(words, Process(haul.environ, str(haul.cwd), io.BytesIO(), io.BytesIO())) == 0
+    assert len(JobFolder.open(str(haul.cwd / ".haul" / "jobs"), "j").shard_paths()) == 4
     done = haul.ok("apply", "j", "--processes", "2", "--json").events
     assert [event["event"] for event in done] == ["object"] * 40 + ["job"]
     assert len(haul.ok("ls", "-r", "--json", f"{bucket}/out/").events) == 40
