@@ -48,6 +48,18 @@ ROWS: Final = {
     "hosts": "a region or bucket name that is no valid host label is refused; no redirect is followed",
     "multi-region": "multi-region access points need SigV4A: refused by name",
     "older stores": "older stores ignore checksums or give an empty ETag: verified by what there is",
+    # Bulk jobs
+    "source replaced": "a job's source is overwritten between plan and copy, or between copy and delete",
+    "destination appears": "something appears at a job's destination meanwhile",
+    "same keys": "two jobs move the same keys at once",
+    "copy fails with 200": "a job's copy is answered 200, with an error in it",
+    "three of a batch": "DeleteObjects answers a job with three per-key errors",
+    "right withdrawn": "a permission is withdrawn while a job runs",
+    "journal full": "the disk is full under a job's journal",
+    "onto itself": "a move onto itself",
+    "odd keys": "a job's keys have every odd character",
+    "answers lost": "the answers to a job's copies and deletes are lost",
+    "archived meanwhile": "an object is archived between plan and copy",
 }
 
 ELSEWHERE: Final = {
