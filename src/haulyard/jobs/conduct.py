@@ -15,7 +15,7 @@ from haulyard.jobs.applying.running import ShardsRun, is_finished, is_ordered
 from haulyard.jobs.applying.trouble import Trouble, too_many
 from haulyard.jobs.applying.workshop import Workshop
 from haulyard.jobs.ends import open_ends
-from haulyard.jobs.inventory import check_shards
+from haulyard.jobs.inventory import check_shards, state_of
 from haulyard.jobs.model import Stage
 from haulyard.jobs.planning.planner import make_plan
 from haulyard.jobs.planning.prices import load_prices
@@ -135,7 +135,7 @@ async def apply(
     """
     specification = Specification.from_json(folder.specification)
     with folder.lock("haul apply"):
-        state = folder.read("state") or {}
+        state = state_of(folder)
         stage = preflight.check_stage(folder.name, state)
         check_shards(folder, state)
         decision = preflight.decided(folder, state, options.on_conflict)
@@ -332,7 +332,7 @@ def _readers(folder: JobFolder) -> Iterator[Shard]:
 
 
 def _undoable(folder: JobFolder) -> dict[str, Any]:
-    state = folder.read("state") or {}
+    state = state_of(folder)
     if state.get("stage") not in _APPLIED:
         raise JobError(
             f"job {folder.name} has not been applied: there is nothing to undo",

@@ -1,4 +1,4 @@
-"""Which shards a plan consists of: each is there, under its own name, and no other one is."""
+"""What a job's folder has to hold: how far it is, and all shards of its plan, each under its own name."""
 
 from __future__ import annotations
 
@@ -28,6 +28,18 @@ def shard_ids(folder: JobFolder) -> dict[str, str]:
         with Shard.open(path, owner="", read_only=True) as shard:
             found[os.path.basename(path)] = shard.meta("id") or ""
     return found
+
+
+def state_of(folder: JobFolder) -> dict[str, Any]:
+    """Return the content of ``state.json``, nothing where planning has not begun.
+
+    Raises:
+        JobError: It is damaged; or it is missing, though there are shards: how far the job is nobody knows.
+    """
+    state = folder.read("state")
+    if state is None and folder.shard_paths():
+        raise JobError(f"{folder.path}/state.json is missing", hint="restore it, or plan again with --new")
+    return state or {}
 
 
 def check_shards(folder: JobFolder, state: Mapping[str, Any]) -> None:

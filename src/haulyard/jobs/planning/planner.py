@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from haulyard.errors import JobError
 from haulyard.events import Warned
-from haulyard.jobs.inventory import SHARDS, shard_ids
+from haulyard.jobs.inventory import SHARDS, shard_ids, state_of
 from haulyard.jobs.model import Stage
 from haulyard.jobs.planning.findings import Findings
 from haulyard.jobs.planning.finishing import finish
@@ -121,7 +121,7 @@ class _Planner:
 
     def state(self) -> dict[str, Any]:
         """Return what is in ``state.json``."""
-        return self._folder.read("state") or {}
+        return state_of(self._folder)
 
     def enter(self, stage: Stage) -> None:
         """Write down how far the job is, with what a later run has to know."""
