@@ -1,7 +1,8 @@
 """Moves data into, out of and inside S3 and S3-compatible stores, and accounts for every object.
 
-`Client` and `AsyncClient` are where programs begin; ``docs/python-api.md`` describes them with examples. All
-names are imported when they are first used: ``import haulyard`` costs nothing.
+`Client` and `AsyncClient` are where programs begin, `Job` and `AsyncJob` are for bulk jobs;
+``docs/python-api.md`` describes them with examples. All names are imported when they are first used:
+``import haulyard`` costs nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         Conflict,
         HaulError,
         IntegrityError,
+        JobError,
         NotFound,
         PreconditionFailed,
         S3ArchivedError,
@@ -54,6 +56,11 @@ if TYPE_CHECKING:
         TransferStarted,
         Warned,
     )
+    from haulyard.jobs.async_job import AsyncJob
+    from haulyard.jobs.job import Job
+    from haulyard.jobs.plan import Plan
+    from haulyard.jobs.rules import Rules
+    from haulyard.jobs.rules.mistakes import RulesError
     from haulyard.models import (
         BucketInfo,
         ByteRange,
@@ -75,6 +82,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessDenied",
     "AsyncClient",
+    "AsyncJob",
     "BucketInfo",
     "ByteRange",
     "BytesMoved",
@@ -89,11 +97,14 @@ __all__ = [
     "Grant",
     "HaulError",
     "IntegrityError",
+    "Job",
+    "JobError",
     "NotFound",
     "ObjectAcl",
     "ObjectHead",
     "ObjectInfo",
     "ObjectVersion",
+    "Plan",
     "PreconditionFailed",
     "PresignedPost",
     "PresignedUrl",
@@ -101,6 +112,8 @@ __all__ = [
     "PutResult",
     "RequestDone",
     "RequestRetried",
+    "Rules",
+    "RulesError",
     "S3ArchivedError",
     "S3AuthError",
     "S3ClockError",
@@ -133,9 +146,14 @@ __all__ = [
 
 _MODULES = {
     "AsyncClient": "haulyard.client.async_client",
+    "AsyncJob": "haulyard.jobs.async_job",
     "Client": "haulyard.client.client",
     "CommonPrefix": "haulyard.client.results",
+    "Job": "haulyard.jobs.job",
+    "Plan": "haulyard.jobs.plan",
     "Probe": "haulyard.stores.access",
+    "Rules": "haulyard.jobs.rules",
+    "RulesError": "haulyard.jobs.rules.mistakes",
     "TransferResult": "haulyard.client.results",
 }
 #: Where all other names come from; each is in one of them.

@@ -45,7 +45,8 @@ def named_under_reference() -> set[str]:
 
 
 def test_the_reference_names_all_that_there_is_and_nothing_else() -> None:
-    methods = {name for name, _ in inspect.getmembers(haulyard.AsyncClient) if not name.startswith("_")}
+    described = (haulyard.AsyncClient, haulyard.AsyncJob, haulyard.Plan, haulyard.Rules)
+    methods = {name for each in described for name, _ in inspect.getmembers(each) if not name.startswith("_")}
     assert named_under_reference() == set(haulyard.__all__) | methods
 
 

@@ -14,6 +14,7 @@ from typing import assert_type
 import haulyard
 from haulyard import (
     AsyncClient,
+    AsyncJob,
     BucketInfo,
     BytesMoved,
     Client,
@@ -22,14 +23,19 @@ from haulyard import (
     Encryption,
     Event,
     HaulError,
+    Job,
+    JobError,
     ObjectAcl,
     ObjectHead,
     ObjectInfo,
     ObjectVersion,
+    Plan,
     PresignedPost,
     PresignedUrl,
     Probe,
     PutResult,
+    Rules,
+    RulesError,
     S3Error,
     Secret,
     TransferDone,
@@ -97,6 +103,47 @@ async def asynchronous() -> None:
         async with client.open("s3://b/k", "wb") as writer:
             assert_type(await writer.write(b"x"), int)
         assert_type(writer.result, PutResult)
+
+
+def jobs(client: Client) -> None:
+    rules = Rules.parse("[[rule]]\nglob = '*'\nto = '{key}'")
+    job = Job.plan(client, "move", "s3://b/in/", "s3://b/", rules=rules, exclude="*.tmp", on_event=listen)
+    assert_type(job, Job)
+    assert_type(Job(client, "sorting", directory=Path("jobs")).name, str)
+    assert_type(job.summary().price, float)
+    assert_type(job.summary().findings.collisions, int)
+    assert_type(job.apply(on_conflict="suffix", rate=100, processes=2).done, int)
+    assert_type(job.status().is_running, bool)
+    assert_type(job.survey_undo().lines(), list[str])
+    assert_type(job.undo(check=False).skipped, int)
+    assert_type(job.report().failed, int)
+    plan = Plan.open(job.name)
+    for operation in plan.operations({"act"}):
+        assert_type(operation.key, str)
+        assert_type(operation.size, int)
+    assert_type(plan.query("SELECT key FROM plan").columns, tuple[str, ...])
+    assert_type(plan.export(Path("plan.csv"), "csv"), int)
+
+
+async def jobs_with_a_loop(client: AsyncClient) -> None:
+    job = await AsyncJob.plan(client, "restore", "s3://b/old/", days=7, tier="Bulk")
+    assert_type(job, AsyncJob)
+    assert_type((await job.apply(max_errors=10, verify="checksum")).failed, int)
+    assert_type((await job.status()).failed, int)
+    assert_type((await job.undo()).interrupted, bool)
+
+
+def refused_jobs(client: Client, other: AsyncClient) -> None:
+    Job.plan(client, "shuffle", "s3://b/")  # type: ignore[arg-type]
+    Job.plan(client, "move", "s3://b/", rules=["*"])  # type: ignore[arg-type]
+    Job(client, "sorting").apply(on_conflict="guess")  # type: ignore[arg-type]
+    Job(other, "sorting")  # type: ignore[arg-type]
+
+
+def errors_of_jobs(error: JobError, mistakes: RulesError) -> None:
+    root: HaulError = error
+    assert_type(root.hint, str)
+    assert_type(mistakes.mistakes[0].line, int)
 
 
 def errors(error: S3Error) -> None:

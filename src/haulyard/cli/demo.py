@@ -1,9 +1,9 @@
 """Move real files into a real S3 server and back, compare every byte, and time each step.
 
 The files are the sources of Python's standard library, thousands of small ones, and flights.csv, a large
-one. The server is the embedded one, started for this and gone afterwards; with a URL it is your own store,
-where the demo works in a new prefix and removes it again. Then 2,000 objects are sorted by rules, by a bulk
-job that is killed half-way, continued, verified and undone. Each step is a command that you can type.
+one. Then a bulk job sorts 2,000 objects by rules; it is killed half-way, continued, verified and undone. The
+server is the embedded one, started for this and gone afterwards; with a URL it is your own store, where the
+demo works in a new prefix and removes it again. Each step is a command that you can type.
 """
 
 from __future__ import annotations
