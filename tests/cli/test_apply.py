@@ -133,7 +133,7 @@ def test_too_many_errors_end_the_run_and_it_says_how_to_go_on(haul: Box) -> None
     planned(haul)
     result = haul("apply", "j", "--max-errors", "1")
     assert result.code == 1
-    assert "to go on:  haul apply j" in result.err
+    assert "to go on: haul apply j" in result.err
     assert "--max-errors allows 1" in result.err
 
 

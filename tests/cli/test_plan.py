@@ -242,6 +242,7 @@ def test_a_plan_is_exported(haul: Box) -> None:
         (["retag", "s3://b/raw/", "--tag", "a"], "is not KEY=VALUE"),
         (["restore", "s3://b/raw/", "--days", "0"], "at least 1"),
         (["copy", "s3://b/raw/", "s3://b/x/", "--acl", "publik-read"], "did you mean public-read"),
+        (["copy", "s3://b/raw/", "s3://b/x/", "--storage-class", "GLACIER_IRR"], "did you mean GLACIER_IR"),
         (
             ["copy", "s3://b/raw/", "s3://b/x/", "--sse", "AES256", "--sse-kms-key-id", "k"],
             "does not go with",

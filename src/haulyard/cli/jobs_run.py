@@ -147,8 +147,9 @@ class Run:
             output.note(f"to go on:  {follows}")
             raise
         except HaulError as error:
+            # What is wrong with the command or the job says itself what to do.
             if exits.exit_code(error) not in {exits.USAGE, exits.NOT_FOUND}:
-                output.note(f"when that is mended, to go on:  {follows}")
+                error.hint = "; ".join(filter(None, (error.hint.rstrip("."), f"to go on: {follows}")))
             raise
 
     def end(self, tally: Tally, steps: tuple[tuple[str, str], ...]) -> int:

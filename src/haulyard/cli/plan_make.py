@@ -19,7 +19,7 @@ from haulyard.jobs.model import Stage, Verb
 from haulyard.jobs.planning.recording import UNMATCHED
 from haulyard.jobs.rules import Rules
 from haulyard.jobs.rules.expand import NEVER
-from haulyard.jobs.rules.given import ACLS, one_of
+from haulyard.jobs.rules.given import ACLS, STORAGE_CLASSES, one_of
 from haulyard.jobs.rules.mistakes import RulesError
 from haulyard.jobs.specification import Specification, ends_of
 from haulyard.models import ObjectInfo
@@ -132,13 +132,13 @@ def _specification(options: Options, context: Context) -> Specification:
             hint=f"write {destination}/ for what is below it",
         )
     rules = Rules.load(options.rules) if options.rules else None
-    acl = options.properties.get("acl")
-    if acl and acl != KEEP_ACL:
-        try:
-            one_of(acl, (*ACLS, KEEP_ACL), "canned ACL")
-        except ValueError as error:
-            raise ConfigError(f"--acl {error}", hint="keep copies each object's own") from None
     settings = context.settings
+    _check_name("--acl", options.properties.get("acl"), (*ACLS, KEEP_ACL), "canned ACL")
+    if not settings.endpoint_url:
+        # Other stores may have classes of their own.
+        _check_name(
+            "--storage-class", options.properties.get("storage_class"), STORAGE_CLASSES, "storage class"
+        )
     inside = all(end.startswith("s3://") for end in (source, destination or source))
     return Specification(
         verb=verb,
@@ -160,6 +160,15 @@ def _specification(options: Options, context: Context) -> Specification:
         created=round(time.time(), 3),
         release=__version__,
     )
+
+
+def _check_name(flag: str, value: object, names: tuple[str, ...], what: str) -> None:
+    """Refuse a name that S3 would refuse of every single object."""
+    try:
+        if value:
+            one_of(value, names, what)
+    except ValueError as error:
+        raise ConfigError(f"{flag} {error}", hint="haul plan --help shows what there is") from None
 
 
 def _place(text: str) -> str:
