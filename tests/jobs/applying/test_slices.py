@@ -368,6 +368,23 @@ async def test_an_object_that_was_archived_since_the_plan_is_reported(quick_path
     assert lab.errors() == {"in/a": "S3ArchivedError"}
 
 
+@pytest.mark.parametrize(
+    "key", ["a//b", "./dot", "up/../up", "trailing/", "/leading", "🚚", "e\u0301", "<&'\">", "+ %2F"]
+)
+async def test_odd_keys_are_moved_and_come_back(quick_path: Path, key: str) -> None:
+    lab, store = await lab_of(quick_path, {f"in/{key}": b"odd", "in/even": b"even"})
+    await lab.apply()
+    assert contents(store) == {f"out/{key}": b"odd", "out/even": b"even"}
+    await lab.undo()
+    assert contents(store) == {f"in/{key}": b"odd", "in/even": b"even"}
+
+
+async def test_keys_with_control_characters_are_deleted_as_others_are(quick_path: Path) -> None:
+    lab, store = await lab_of(quick_path, {"in/new\nline": b"1", "in/t\tab": b"2"}, Verb.DELETE)
+    await lab.apply()
+    assert contents(store) == {}
+
+
 FOLDERS = """
     [[rule]]
     match = '^in/'

@@ -57,6 +57,8 @@ class Writing:
             IntegrityError: What arrived is not the same; it is removed where that can be done safely.
         """
         verified, etag, version = await self._send(operation, head, wanted, destination)
+        # Of an object without a version; not every store understands its own answer.
+        version = "" if version == "null" else version
         there = await self._destination.head(destination, GetOptions(version_id=version))
         try:
             verified = await self._verify(operation, head, there, verified)
@@ -134,7 +136,7 @@ class Writing:
         was written over something, or over itself.
         """
         capabilities = self._destination.capabilities
-        if version not in {"", "null"}:
+        if version:
             options = DeleteOptions(version_id=version)
         elif wanted.put.if_none_match and self.condition and capabilities.conditional_delete and etag:
             options = DeleteOptions(if_match=etag)
