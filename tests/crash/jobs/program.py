@@ -107,8 +107,8 @@ class Running:
     def end(self) -> Done:
         """Wait for its end."""
         code = self.driver.ask({"wait": self.pid})
-        said = [(self.place / name).read_text() for name in ("out", "err")]
-        return Done(code, *said, self.points())
+        out, err = ((self.place / name).read_text() for name in ("out", "err"))
+        return Done(code, out, err, self.points())
 
 
 @dataclass

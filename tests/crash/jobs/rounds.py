@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING
 from tests.crash.jobs.model import compare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.crash.jobs.buckets import Bucket
     from tests.crash.jobs.model import Case
-    from tests.crash.jobs.program import Haul
+    from tests.crash.jobs.program import Haul, Point
 
+KINDS = ("commit", "request", "rename", "amend")
 MOMENTS = ("before", "after")
 _LARGEST_PUT = 5 * 1024**2
 
 
 class Rounds:
-    """``concurrency`` 1 makes the numbering of requests exact; with more, it varies from run to run."""
+    """A job and its case. With a ``concurrency`` of 1 the numbering varies least from run to run.
+
+    ``planned``, ``begun`` and ``applied`` are the points that undisturbed runs passed until then.
+    """
 
     def __init__(self, haul: Haul, bucket: Bucket, case: Case, *, concurrency: int = 1) -> None:
         self.haul = haul
@@ -39,13 +43,15 @@ class Rounds:
         """Keep the job as it is when it is ``planned``, ``begun`` (nothing done yet), and ``applied``."""
         haul = self.haul
         self.bucket.fill(self.case.before)
-        haul.ok(*self.plan)
+        self.planned = haul.ok(*self.plan).points
         haul.keep("planned")
         # Here the program finds out what the endpoint honours.
-        assert haul(*self.apply, point="commit:1:before").was_killed
+        killed = haul(*self.apply, point="commit:1:before")
+        assert killed.was_killed
+        self.begun = killed.points
         haul.keep("begun")
         compare(self.bucket.read(), self.case.before)
-        haul.ok(*self.apply)
+        self.applied = haul.ok(*self.apply).points
         self.check_applied()
         haul.keep("applied")
 
@@ -86,6 +92,11 @@ class Rounds:
         self._lay_out_applied()
         return self._kill(self.undo, point, self.case.undo_code, undoing=True)
 
+    def undo_points(self) -> Sequence[Point]:
+        """Return the points that an undisturbed `undo` passes."""
+        self._lay_out_applied()
+        return self.haul(*self.undo).points
+
     def _lay_out_applied(self) -> None:
         if self.case.is_versioned or any(len(each.body) > _LARGEST_PUT for each in self.case.after.values()):
             # Versions and ETags of parts are not to be had by writing the same again.
@@ -123,12 +134,23 @@ class Rounds:
         return done.was_killed
 
 
-def kill_everywhere(round_of: Callable[[str], bool], kind: str, *, stride: int = 1) -> int:
+def kill_everywhere(round_of: Callable[[str], bool], kind: str) -> int:
     """Kill at every point of a kind, until there are no more; return how many there were."""
     kills = 0
-    for moment, start in zip(MOMENTS, (1, 1 + stride // 2), strict=True):
-        for number in count(start, stride):
+    for moment in MOMENTS:
+        for number in count(1):
             if not round_of(f"{kind}:{number}:{moment}"):
                 break
             kills += 1
+    return kills
+
+
+def kill_here_and_there(round_of: Callable[[str], bool], points: Sequence[Point], stride: int) -> int:
+    """Kill at some of the points that an undisturbed run passes; return at how many."""
+    last = {point.kind: point.number for point in points}
+    kills = 0
+    for kind in KINDS:
+        for moment, start in zip(MOMENTS, (1, 1 + stride // 2), strict=True):
+            for number in range(start, last.get(kind, 0) + 1, stride):
+                kills += round_of(f"{kind}:{number}:{moment}")
     return kills

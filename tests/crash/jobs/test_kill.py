@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.crash.jobs.model import CASES
-from tests.crash.jobs.rounds import Rounds, kill_everywhere
+from tests.crash.jobs.rounds import KINDS, Rounds, kill_everywhere, kill_here_and_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     MakeReal = Callable[[bool], RealBucket]
 
 _KINDS = ("commit", "request", "rename")
+"""Those that are passed after planning."""
 #: Every eleventh point, and the fifth behind it.
 _STRIDE = 11
 _UNVERSIONED = tuple(name for name, case in CASES.items() if not case.is_versioned)
@@ -35,10 +36,6 @@ def prepared(haul: Haul, bucket: Bucket, name: str, *, concurrency: int = 1) -> 
     return rounds
 
 
-def kill_all_kinds(round_of: Callable[[str], bool], *, stride: int = 1) -> None:
-    assert sum(kill_everywhere(round_of, kind, stride=stride) for kind in _KINDS)
-
-
 @pytest.mark.parametrize("kind", _KINDS)
 def test_a_move_killed_at_any_point_is_completed(quick: QuickBucket, make_haul: MakeHaul, kind: str) -> None:
     rounds = prepared(make_haul(quick), quick, "move")
@@ -47,53 +44,65 @@ def test_a_move_killed_at_any_point_is_completed(quick: QuickBucket, make_haul: 
 
 @pytest.mark.parametrize("name", [name for name in _UNVERSIONED if name != "move"])
 def test_what_was_killed_is_completed(quick: QuickBucket, make_haul: MakeHaul, name: str) -> None:
-    kill_all_kinds(prepared(make_haul(quick), quick, name).applying, stride=_STRIDE)
+    rounds = prepared(make_haul(quick), quick, name)
+    assert kill_here_and_there(rounds.applying, rounds.applied, _STRIDE)
 
 
 @pytest.mark.parametrize("name", [name for name in _UNVERSIONED if name != "delete"])
 def test_an_undoing_that_was_killed_is_completed(quick: QuickBucket, make_haul: MakeHaul, name: str) -> None:
-    kill_all_kinds(prepared(make_haul(quick), quick, name).undoing, stride=_STRIDE)
+    rounds = prepared(make_haul(quick), quick, name)
+    assert kill_here_and_there(rounds.undoing, rounds.undo_points(), _STRIDE)
 
 
 @pytest.mark.parametrize("name", _VERSIONED)
 def test_versions_and_markers_survive_kills(make_real: MakeReal, make_haul: MakeHaul, name: str) -> None:
     bucket = make_real(True)
     rounds = prepared(make_haul(bucket), bucket, name)
-    kill_all_kinds(rounds.applying, stride=3 * _STRIDE)
-    kill_all_kinds(rounds.undoing, stride=3 * _STRIDE)
+    assert kill_here_and_there(rounds.applying, rounds.applied, 2 * _STRIDE)
+    assert kill_here_and_there(rounds.undoing, rounds.undo_points(), 2 * _STRIDE)
 
 
 def test_many_requests_at_a_time_change_nothing_about_it(quick: QuickBucket, make_haul: MakeHaul) -> None:
     rounds = prepared(make_haul(quick), quick, "move", concurrency=8)
-    kill_all_kinds(rounds.applying, stride=_STRIDE)
+    assert kill_here_and_there(rounds.applying, rounds.applied, _STRIDE)
+
+
+def prepared_plan(haul: Haul, bucket: Bucket) -> Rounds:
+    """Several pages, several shards, chains and collisions."""
+    haul.smaller = {"page_size": 3, "shard_rows": 4}
+    rounds = prepared(haul, bucket, "move")
+    bucket.fill(rounds.case.before)
+    return rounds
 
 
 def test_a_plan_that_was_killed_is_completed(quick: QuickBucket, make_haul: MakeHaul) -> None:
-    haul = make_haul(quick)
-    haul.smaller = {"page_size": 3, "shard_rows": 4}
-    rounds = prepared(haul, quick, "move")
-    quick.fill(rounds.case.before)
-    kill_all_kinds(rounds.planning)
-    assert kill_everywhere(rounds.planning, "amend")
+    rounds = prepared_plan(make_haul(quick), quick)
+    assert kill_here_and_there(rounds.planning, rounds.planned, 4)
 
 
 def test_finding_out_what_is_honoured_and_allowed_may_be_killed(
     quick: QuickBucket, make_haul: MakeHaul
 ) -> None:
     rounds = prepared(make_haul(quick), quick, "retag")
-    kill_all_kinds(rounds.beginning, stride=3 * _STRIDE)
+    assert kill_here_and_there(rounds.beginning, rounds.begun, 2 * _STRIDE)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("concurrency", [1, 8])
 @pytest.mark.parametrize("kind", _KINDS)
 @pytest.mark.parametrize("name", CASES)
-def test_at_every_point_of_every_job(
-    make_real: MakeReal, make_haul: MakeHaul, name: str, kind: str, concurrency: int
+def test_at_every_point_of_every_job(make_real: MakeReal, make_haul: MakeHaul, name: str, kind: str) -> None:
+    bucket = make_real(CASES[name].is_versioned)
+    assert kill_everywhere(prepared(make_haul(bucket), bucket, name).applying, kind)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", _KINDS)
+@pytest.mark.parametrize("name", ["move", "versioned move"])
+def test_at_every_point_with_many_requests_at_a_time(
+    make_real: MakeReal, make_haul: MakeHaul, name: str, kind: str
 ) -> None:
     bucket = make_real(CASES[name].is_versioned)
-    rounds = prepared(make_haul(bucket), bucket, name, concurrency=concurrency)
-    assert kill_everywhere(rounds.applying, kind)
+    assert kill_everywhere(prepared(make_haul(bucket), bucket, name, concurrency=8).applying, kind)
 
 
 @pytest.mark.soak
@@ -107,7 +116,14 @@ def test_at_every_point_of_every_undoing(
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("kind", KINDS)
+def test_at_every_point_of_a_plan(make_real: MakeReal, make_haul: MakeHaul, kind: str) -> None:
+    bucket = make_real(False)
+    assert kill_everywhere(prepared_plan(make_haul(bucket), bucket).planning, kind)
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize("name", ["move", "retag"])
 def test_at_every_point_of_a_beginning(make_real: MakeReal, make_haul: MakeHaul, name: str) -> None:
     bucket = make_real(False)
-    kill_all_kinds(prepared(make_haul(bucket), bucket, name).beginning)
+    assert kill_everywhere(prepared(make_haul(bucket), bucket, name).beginning, "request")
