@@ -16,6 +16,7 @@ from haulyard.journal.folder import JobFolder
 from haulyard.journal.shard import Shard
 from haulyard.models import PutOptions
 from haulyard.stores.memory import MemoryStore
+from haulyard.transfer.options import TransferOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -137,18 +138,22 @@ class Lab:
         return folder
 
     @property
+    def _transfer(self) -> TransferOptions:
+        return TransferOptions(state_dir=f"{self.directory}/state")
+
+    @property
     def folder(self) -> JobFolder:
         """The job's folder."""
         return JobFolder.open(self.directory, "job")
 
     async def apply(self, on_conflict: str = "", **given: Any) -> Tally:
         """Apply the job, or what is left of it."""
-        options = ApplyOptions(on_conflict=on_conflict, concurrency=2, **given)
+        options = ApplyOptions(on_conflict, concurrency=2, transfer=self._transfer, **given)
         return await conduct.apply(self.folder, options, self.around())
 
     async def undo(self, **given: Any) -> Tally:
         """Undo the job, or what is left to undo."""
-        options = ApplyOptions(concurrency=2, **given)
+        options = ApplyOptions(concurrency=2, transfer=self._transfer, **given)
         return await conduct.undo(self.folder, options, self.around())
 
     def around(self) -> conduct.Surroundings:

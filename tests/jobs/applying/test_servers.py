@@ -22,6 +22,7 @@ from haulyard.journal.shard import Shard
 from haulyard.models import Encryption, PutOptions
 from haulyard.s3 import aws
 from haulyard.stores.assemble import Connection
+from haulyard.transfer.options import TransferOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -56,6 +57,10 @@ class Site:
         return JobFolder.open(self.directory, "job")
 
     @property
+    def _transfer(self) -> TransferOptions:
+        return TransferOptions(state_dir=self.connection.settings.state_dir)
+
+    @property
     def store(self) -> S3Store:
         return self.connection.bucket(self.bucket)
 
@@ -73,10 +78,12 @@ class Site:
         await conduct.plan(folder, self.around())
 
     async def apply(self, processes: int = 1, **given: Any) -> Tally:
-        return await conduct.apply(self.folder, ApplyOptions(**given), self.around(), processes=processes)
+        return await conduct.apply(
+            self.folder, ApplyOptions(transfer=self._transfer, **given), self.around(), processes=processes
+        )
 
     async def undo(self) -> Tally:
-        return await conduct.undo(self.folder, ApplyOptions(), self.around())
+        return await conduct.undo(self.folder, ApplyOptions(transfer=self._transfer), self.around())
 
     def around(self) -> conduct.Surroundings:
         return conduct.Surroundings(self.connection, self.connection, lambda _event: None, lambda _done: None)

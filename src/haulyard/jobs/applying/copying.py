@@ -23,7 +23,6 @@ from haulyard.errors import (
     Conflict as ConflictError,
 )
 from haulyard.errors import (
-    HaulError,
     NotFound,
     PreconditionFailed,
     SourceChanged,
@@ -31,9 +30,9 @@ from haulyard.errors import (
 from haulyard.jobs.applying import deeds, verification
 from haulyard.jobs.applying.copied import Copied, LeftAlone, suffixed
 from haulyard.jobs.applying.likeness import Likeness
+from haulyard.jobs.applying.planned import Planned
 from haulyard.jobs.applying.writing import Writing
 from haulyard.jobs.model import Conflict, Operation
-from haulyard.models import GetOptions
 from haulyard.transfer.items import prefix_of
 
 if TYPE_CHECKING:
@@ -85,6 +84,7 @@ class Copying:
         self._names = prefix_of(ends.source), prefix_of(ends.destination)
         self._write = Writing(ends, options, emit)
         self._likeness = Likeness(ends, is_plain=self._write.is_plain)
+        self._planned = Planned(ends.source, begun - SKEW)
         self._written: dict[str, tuple[int, str]] = {}
         """Wave and ETag of what this job wrote last where several sources have one destination."""
         self._taken: set[str] = set()
@@ -107,7 +107,9 @@ class Copying:
             LeftAlone: What is at the destination is to be kept.
             HaulError: It could not be done; nothing of it lies at the destination unless the error says so.
         """
-        head = await self._described(operation, in_doubt=in_doubt)
+        head = await self._planned.describe(
+            operation, may_be_younger=in_doubt and self.is_in_place(operation)
+        )
         deeds.check_readable(self._source, head)
         wanted = await self._wishes.of(operation, head)
         if self.is_in_place(operation):
@@ -125,7 +127,7 @@ class Copying:
         For who takes a job back: nothing is copied.
         """
         try:
-            head = await self._described(operation, in_doubt=True)
+            head = await self._planned.describe(operation, may_be_younger=self.is_in_place(operation))
         except SourceChanged:
             return None
         wanted = await self._wishes.of(operation, head)
@@ -214,7 +216,7 @@ class Copying:
         try:
             return await self._write(operation, head, replace(wanted, put=put), destination)
         except (PreconditionFailed, SourceChanged) as error:
-            await self._check_source(operation, head, error)
+            await self._planned.check(operation, head, error)
             return None
 
     async def _create_suffixed(
@@ -278,7 +280,7 @@ class Copying:
                 copied = await self._write(operation, head, replace(wanted, put=put), operation.destination)
                 return replace(copied, replaced=(there.etag, there.version_id))
             except (PreconditionFailed, SourceChanged) as error:
-                await self._check_source(operation, head, error)
+                await self._planned.check(operation, head, error)
         copied = await self._accept(operation, head, wanted, in_doubt=in_doubt)
         return replace(copied, replaced=(present, "")) if copied.made else copied
 
@@ -342,43 +344,6 @@ class Copying:
             made=is_ours,
             source_etag=head.etag,
             before=wanted.before,
-        )
-
-    async def _described(self, operation: Operation, *, in_doubt: bool) -> ObjectHead:
-        """Describe the source, which has to be what was planned."""
-        try:
-            head = await self._source.head(operation.key, GetOptions(version_id=operation.version))
-        except NotFound as error:
-            raise SourceChanged(
-                f"{self._names[0]}{operation.key} is gone since the plan was made",
-                operation="copy",
-                key=operation.key,
-                hint="somebody else moved or deleted it; haul plan --new lists again",
-            ) from error
-        if 0 <= operation.size != head.size:
-            raise self._replaced(operation)
-        if in_doubt and self.is_in_place(operation) and self._is_of_this_job(head):
-            # It may have been copied onto itself already, with another ETag: doing that again is harmless.
-            return head
-        if operation.etag and head.etag != operation.etag:
-            raise self._replaced(operation)
-        return head
-
-    async def _check_source(self, operation: Operation, head: ObjectHead, error: HaulError) -> None:
-        """Raise where it was the source that a condition did not hold for."""
-        try:
-            now = await self._source.head(operation.key, GetOptions(version_id=operation.version))
-        except NotFound:
-            raise self._replaced(operation) from error
-        if now.etag != head.etag:
-            raise self._replaced(operation) from error
-
-    def _replaced(self, operation: Operation) -> SourceChanged:
-        return SourceChanged(
-            f"{self._names[0]}{operation.key} was replaced since the plan was made; it is kept as it is",
-            operation="copy",
-            key=operation.key,
-            hint="haul plan --new lists again what is to be done",
         )
 
     async def _look(self, destination: str) -> ObjectHead | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from haulyard.errors import JobError
 from haulyard.jobs.applying.options import Tally
@@ -21,29 +21,36 @@ if TYPE_CHECKING:
     Stopped = Callable[[], bool]
 
 
-class ShardsRun:
-    """Runs shards one after another in this process, and those with failures once more."""
+#: How often a shard is tried that others lock and let go of meanwhile.
+_TRIES: Final = 10
 
-    def __init__(self, workshop: Workshop, report: Report, stopped: Stopped, *, owner: str) -> None:
+
+class ShardsRun:
+    """Runs shards one after another in this process, and those with failures once more.
+
+    Where they are ``shared`` with other processes, those that another one works on are left to it.
+    """
+
+    def __init__(
+        self, workshop: Workshop, report: Report, stopped: Stopped, *, owner: str, shared: bool = False
+    ) -> None:
         self._shop = workshop
         self._report = report
         self._stopped = stopped
         self._owner = owner
+        self._shared = shared
         self._trouble = Trouble(workshop.options.max_errors)
         self._failed: list[str] = []
         self.tally = Tally()
 
-    async def run(self, paths: Iterable[str], *, shared: bool = False) -> None:
-        """Do what is left to do in each shard; those whose order matters come last.
-
-        Where they are ``shared`` with other processes, those that another one works on are left to it.
-        """
+    async def run(self, paths: Iterable[str]) -> None:
+        """Do what is left to do in each shard; those whose order matters come last."""
         started = time.monotonic()
         for path in paths:
             if self._stopped():
                 self.tally = self.tally._replace(interrupted=True)
                 break
-            tally = await self._run_one(path, again=False, shared=shared)
+            tally = await self._run_one(path, again=False)
             self.tally += tally._replace(seconds=0.0)
             if tally.failed:
                 self._failed.append(path)
@@ -67,10 +74,10 @@ class ShardsRun:
             )
         self._time(started)
 
-    async def _run_one(self, path: str, *, again: bool, shared: bool = False) -> Tally:
+    async def _run_one(self, path: str, *, again: bool) -> Tally:
         if not again and is_finished(path):
             return Tally()
-        shard = self._open(path, shared=shared)
+        shard = self._open(path)
         if shard is None:
             return Tally()
         self._shop.is_ordered = is_ordered(path)
@@ -81,16 +88,18 @@ class ShardsRun:
                 await shard.finish(counts)
         return tally
 
-    def _open(self, path: str, *, shared: bool) -> Shard | None:
-        """Open a shard for work; None where another process was faster."""
-        try:
-            return Shard.open(path, owner=self._owner)
-        except JobError:
-            if not shared:
-                raise
-            if Shard.holder(path) is not None or is_finished(path):
-                return None
-            return Shard.open(path, owner=self._owner)
+    def _open(self, path: str) -> Shard | None:
+        """Open a shard for work; None where another process works on it, or has finished it meanwhile."""
+        for _ in range(_TRIES):
+            try:
+                return Shard.open(path, owner=self._owner)
+            except JobError:
+                if not self._shared:
+                    raise
+                if Shard.holder(path) is not None or is_finished(path):
+                    return None
+        # Nobody holds it: it is something else that keeps it from being opened.
+        return Shard.open(path, owner=self._owner)
 
     def _time(self, started: float) -> None:
         self.tally = self.tally._replace(seconds=self.tally.seconds + time.monotonic() - started)

@@ -65,8 +65,8 @@ async def work(order: Order, line: Line) -> None:
             begun=order.begun,
             shards=folder.shard_paths(),
         )
-        run = ShardsRun(shop, line.tell, line.stopped, owner=f"worker {order.number}")
-        await run.run(_free(folder, order.number), shared=True)
+        run = ShardsRun(shop, line.tell, line.stopped, owner=f"worker {order.number}", shared=True)
+        await run.run(_free(folder, order.number))
         await run.run_again()
         line.tell(run.tally)
 
