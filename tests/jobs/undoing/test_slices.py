@@ -359,6 +359,18 @@ async def test_the_survey_tells_kinds_and_the_first_of_each_reason(quick_path: P
     assert survey.lines()[-1].endswith("and 5 more")
 
 
+async def test_the_survey_tells_what_is_not_the_jobs(quick_path: Path) -> None:
+    same = thing(b"a", 0)
+    lab, store, _ = await lab_of(quick_path, {"in/a": same, "in/b": b"b"}, Verb.COPY)
+    put_now(store, "out/a", same)
+    await lab.apply()
+    survey = conduct.survey_undo(lab.folder)
+    assert survey.kinds["left as they are: they were there before the job"] == 1
+    assert survey.kinds["copies to delete"] == 1
+    await lab.undo()
+    assert things(store)["out/a"] == same
+
+
 async def test_nothing_to_undo_is_said(quick_path: Path) -> None:
     lab, _, _ = await lab_of(quick_path, OBJECTS)
     lab.stopped = lambda: True

@@ -172,6 +172,8 @@ def hopeless(verb: Verb, operation: Operation, details: dict[str, Any], phase: s
 
 
 def _kind(verb: Verb, operation: Operation, details: dict[str, Any]) -> str:
+    if details.get("made") is False and verb is not Verb.MOVE:
+        return "left as they are: they were there before the job"
     if operation.action == Action.FOLDER:
         return "placeholders to delete"
     if verb is Verb.MOVE:
