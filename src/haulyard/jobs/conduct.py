@@ -361,7 +361,8 @@ def create(
                 raise JobError(
                     f"job {name} is another one: "
                     f"{folder.specification['verb']} {folder.specification['source']}",
-                    hint="give this one another --job, or replace that one with --new",
+                    hint="its ends, rules or flags are others: give this one another --job, or replace "
+                    "that one with --new",
                 )
             return folder, True
         folder.remove()

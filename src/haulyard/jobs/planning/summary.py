@@ -191,7 +191,7 @@ class PlanSummary:
         if self.unmatched:
             return [
                 "Nothing has been changed. haul apply refuses while keys are unmatched: add a rule for them,",
-                'or a [fallback] with a destination or action = "skip", and plan again.',
+                'or a [fallback] with a destination or action = "skip", and plan again with --new.',
             ]
         if not self.acting:
             return ["There is nothing to do."]
