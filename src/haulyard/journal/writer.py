@@ -4,6 +4,10 @@ It takes all entries that wait and writes them as one row: one INSERT, one trans
 at that, more gather; nothing polls. It is one statement a commit because the sqlite3 module gives up the GIL
 with each, and gets it back up to 5 ms later where the event loop is busy.
 
+A commit begins `_PACE` after the one before at the earliest: with dozens of operations under way, commits of
+one or two entries would have this thread and the event loop take turns all the time (a fifth of the CPU time
+of moving small objects), and a slow disk sync for each. Who comes after a pause does not wait.
+
 Those who wait are told with one call into their loop a commit. An entry that nobody waits for (`note`) goes
 with the next one that somebody waits for, or after 50 ms, or when 500 have come together.
 """
@@ -14,6 +18,7 @@ import asyncio
 import json
 import sqlite3
 import threading
+import time
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
@@ -26,11 +31,15 @@ from haulyard.journal.log import CLOSED, Link
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: Seconds that an entry may wait for company: where somebody waits for it, noted ones, and how many of the
-#: latter do not wait, either.
-_NOW: Final = 0.0
+#: How urgent what waits is: noted; somebody waits for it; it is not to wait for company.
+_NOTED: Final = 1
+_RECORDED: Final = 2
+_NOW: Final = 3
+#: Seconds that a noted entry may wait for company, and how many of them do not wait.
 _LINGER: Final = 0.05
 _CROWD: Final = 500
+#: Seconds from the beginning of one commit to that of the next.
+_PACE: Final = 0.01
 #: Entries that may wait; who notes more waits, with the event loop, until the writer has taken them.
 BOUND: Final = 10_000
 
@@ -60,9 +69,10 @@ class Writer:
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self._group = _Group()
-        # What was told to the thread since it took a group: nothing, that it may come, that somebody waits.
-        self._noted = self._hurried = False
-        self._calls: SimpleQueue[float] = SimpleQueue()
+        # What was told to the thread since it took a group.
+        self._urgency = 0
+        self._calls: SimpleQueue[int] = SimpleQueue()
+        self._not_before = 0.0
         self._closing = False
         self._failure: JobError | None = None
         self._thread = threading.Thread(target=self._run, name=f"journal {path}", daemon=True)
@@ -92,9 +102,8 @@ class Writer:
             group.futures.append(future)
             if values:
                 group.values.update(values)
-            if not self._hurried:
-                self._hurried = True
-                self._calls.put(_NOW)
+            # Who waits for what others noted has nothing that could have company.
+            self._call(_RECORDED if entries else _NOW)
         await future
 
     def note(self, entry: Sequence[Any]) -> None:
@@ -111,12 +120,7 @@ class Writer:
                 self._check()
                 entries = self._group.entries
             entries.append(entry)
-            if not (self._noted or self._hurried):
-                self._noted = True
-                self._calls.put(_LINGER)
-            if len(entries) == _CROWD and not self._hurried:
-                self._hurried = True
-                self._calls.put(_NOW)
+            self._call(_NOTED if len(entries) < _CROWD else _NOW)
 
     def close(self) -> None:
         """Write what waits, and end; returns when the connection is closed. Twice is harmless.
@@ -128,6 +132,12 @@ class Writer:
                 self._closing = True
                 self._calls.put(_NOW)
         self._thread.join()
+
+    def _call(self, urgency: int) -> None:
+        """Wake the thread, unless what it was told already is as urgent; the lock is held."""
+        if urgency > self._urgency:
+            self._urgency = urgency
+            self._calls.put(urgency)
 
     def _check(self) -> None:
         if self._failure is not None:
@@ -148,16 +158,20 @@ class Writer:
 
     def _wait(self) -> None:
         """Return when a group is to be written."""
-        if linger := self._calls.get():
-            with suppress(Empty):
-                # Somebody noted something; who records ends this early.
-                self._calls.get(timeout=linger)
+        urgency = self._calls.get()
+        with suppress(Empty):
+            # What is more urgent ends this early.
+            while urgency < _NOW:
+                pause = self._not_before - time.monotonic() if urgency == _RECORDED else _LINGER
+                urgency = max(urgency, self._calls.get(timeout=max(pause, 0.0)))
 
     def _commit(self) -> None:
         with self._lock:
             group, self._group = self._group, _Group()
-            self._noted = self._hurried = False
+            self._urgency = 0
             self._room.notify_all()
+        if group.entries:
+            self._not_before = time.monotonic() + _PACE
         if self._failure is None:
             try:
                 self._write(group)
