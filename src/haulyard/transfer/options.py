@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from haulyard.config.settings import default_state_dir
 from haulyard.models import PutOptions
 
 if TYPE_CHECKING:
     from haulyard.models import Encryption
+
+
+def _state_dir() -> str:
+    return default_state_dir(os.environ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,6 @@ class TransferOptions:
     no_clobber: bool = False
     replace_metadata: bool = False
     replace_tags: bool = False
-    state_dir: str = ""
+    state_dir: str = field(default_factory=_state_dir)
     algorithm: str = "CRC64NVME"
     durable: bool = False
