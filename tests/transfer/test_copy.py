@@ -404,7 +404,7 @@ class TestThrough:
     async def test_what_is_held_in_memory_is_bounded_for_all_objects_together(
         self, through: Copying, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(copy_module, "_HELD", 250)
+        monkeypatch.setattr(copy_module, "HELD", 250)
         under_way = most = 0
 
         async def hold(count: int) -> None:
