@@ -45,6 +45,10 @@ class Bucket(Protocol):
         """Return what it holds."""
         ...
 
+    def versions(self) -> dict[str, list[bytes]]:
+        """Return the contents of all versions of all keys; markers are none."""
+        ...
+
     def open_uploads(self) -> list[str]:
         """Return the keys of multipart uploads that were neither completed nor aborted."""
         ...
@@ -92,6 +96,9 @@ class QuickBucket:
             )
             for key, each in stored.items()
         }
+
+    def versions(self) -> dict[str, list[bytes]]:
+        return {key: [thing.body] for key, thing in self.read().items()}
 
     def open_uploads(self) -> list[str]:
         return [key for _, key, _ in self.server.uploads]
@@ -153,13 +160,12 @@ class RealBucket:
         )
 
     def versions(self) -> dict[str, list[bytes]]:
-        """Return the contents of all versions of all keys, the oldest first; markers are none."""
         found: dict[str, list[bytes]] = defaultdict(list)
         answer = self.s3.list_object_versions(Bucket=self.name)
-        for each in reversed(answer.get("Versions", ())):
+        for each in answer.get("Versions", ()):
             got = self.s3.get_object(Bucket=self.name, Key=each["Key"], VersionId=each["VersionId"])
             found[each["Key"]].append(got["Body"].read())
-        return dict(found)
+        return found
 
     def open_uploads(self) -> list[str]:
         answer = self.s3.list_multipart_uploads(Bucket=self.name)

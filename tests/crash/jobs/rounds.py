@@ -59,6 +59,7 @@ class Rounds:
         """Look at what was done, and that nothing is left to do."""
         self._check_journal({"done"})
         compare(self.bucket.read(), self.case.after)
+        self._check_versions()
         again = self.haul.ok(*self.apply)
         assert again.writes == []
 
@@ -66,6 +67,7 @@ class Rounds:
         """Look at what was taken back, and that nothing is left to do."""
         self._check_journal({"undone", "kept"})
         compare(self.bucket.read(), self.case.undone)
+        self._check_versions()
         again = self.haul(*self.undo)
         assert again.writes == [], again.writes
 
@@ -73,6 +75,12 @@ class Rounds:
         phases = self.haul.phases()
         assert phases.keys() <= expected, phases
         assert self.bucket.open_uploads() == []
+
+    def _check_versions(self) -> None:
+        """See that a bucket with versions has kept those that were there before."""
+        if self.case.is_versioned:
+            versions = self.bucket.versions()
+            assert [key for key, thing in self.case.before.items() if thing.body not in versions[key]] == []
 
     def applying(self, point: str) -> bool:
         """Kill `apply` at a point and make up for it; return whether it came there."""
@@ -134,10 +142,10 @@ class Rounds:
         return done.was_killed
 
 
-def kill_everywhere(round_of: Callable[[str], bool], kind: str) -> int:
+def kill_everywhere(round_of: Callable[[str], bool], kind: str, moments: Sequence[str] = MOMENTS) -> int:
     """Kill at every point of a kind, until there are no more; return how many there were."""
     kills = 0
-    for moment in MOMENTS:
+    for moment in moments:
         for number in count(1):
             if not round_of(f"{kind}:{number}:{moment}"):
                 break

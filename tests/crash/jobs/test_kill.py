@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.crash.jobs.model import CASES
-from tests.crash.jobs.rounds import KINDS, Rounds, kill_everywhere, kill_here_and_there
+from tests.crash.jobs.rounds import KINDS, MOMENTS, Rounds, kill_everywhere, kill_here_and_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,10 +36,13 @@ def prepared(haul: Haul, bucket: Bucket, name: str, *, concurrency: int = 1) -> 
     return rounds
 
 
+@pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("kind", _KINDS)
-def test_a_move_killed_at_any_point_is_completed(quick: QuickBucket, make_haul: MakeHaul, kind: str) -> None:
+def test_a_move_killed_at_any_point_is_completed(
+    quick: QuickBucket, make_haul: MakeHaul, kind: str, moment: str
+) -> None:
     rounds = prepared(make_haul(quick), quick, "move")
-    assert kill_everywhere(rounds.applying, kind)
+    assert kill_everywhere(rounds.applying, kind, [moment])
 
 
 @pytest.mark.parametrize("name", [name for name in _UNVERSIONED if name != "move"])
