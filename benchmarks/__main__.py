@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import (
+    apply_5000,
     big_down,
     big_up,
     copy_5000,
@@ -23,6 +24,7 @@ from benchmarks import (
     plan_1m,
     remove_5000,
     report,
+    resume_1m,
     small_down,
     small_up,
     startup,
@@ -52,6 +54,8 @@ ROWS: dict[str, Comparison] = {
         sync_1m,
         plan_1m,
         match_20,
+        apply_5000,
+        resume_1m,
         startup,
     )
 } | {row.name: row for row in throttled.ROWS}
