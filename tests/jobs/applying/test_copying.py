@@ -9,6 +9,7 @@ from tests.jobs.applying.lab import Lab, Thing, able, contents, put_now, store_o
 from tests.jobs.applying.meddling import CARELESS, UNPROVED, CarelessStore, MeddledStore
 
 from haulyard.errors import IntegrityError, JobError, PreconditionFailed, S3ServerError
+from haulyard.jobs.applying import verification
 from haulyard.jobs.applying.copied import suffixed
 from haulyard.jobs.applying.copying import Copying
 from haulyard.jobs.applying.options import ApplyOptions
@@ -214,6 +215,39 @@ async def test_what_is_no_copy_is_removed_again_and_the_source_stays(
     await lab.apply()
     assert contents(store) == {"in/a": b"a"}
     assert lab.errors() == {"in/a": "IntegrityError"}
+
+
+@pytest.mark.parametrize("other", [b"X", b"of another size"])
+async def test_what_replaces_a_copy_before_it_is_verified_is_not_removed_as_a_bad_copy(
+    quick_path: Path, other: bytes
+) -> None:
+    lab, store = await moving(quick_path, {"in/a": b"a"})
+
+    def replace_copy(name: str, key: str) -> None:
+        if name == "copy" and key == "out/a":
+            put_now(store, "out/a", other)
+
+    store.after = replace_copy
+    tally = await lab.apply()
+    assert (tally.done, tally.failed) == (0, 1)
+    assert contents(store) == {"in/a": b"a", "out/a": other}
+
+
+async def test_what_replaces_a_copy_is_read_where_its_etag_tells_nothing(
+    quick_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source in parts: equal sizes alone would take the other object for the copy."""
+    lab, store = await moving(quick_path, {"in/a": b"a"})
+    monkeypatch.setattr(verification, "compare", lambda *_: None)
+    monkeypatch.setattr(verification, "etags_differ", lambda *_: False)
+
+    def replace_copy(name: str, key: str) -> None:
+        if name == "copy" and key == "out/a":
+            put_now(store, "out/a", b"X")
+
+    store.after = replace_copy
+    await lab.apply()
+    assert contents(store) == {"in/a": b"a", "out/a": b"X"}
 
 
 async def test_properties_that_a_store_loses_keep_the_source_however_often_it_is_tried(

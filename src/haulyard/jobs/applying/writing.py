@@ -61,11 +61,13 @@ class Writing:
         version = "" if version == "null" else version
         there = await self._destination.head(destination, GetOptions(version_id=version))
         try:
-            verified = await self._verify(operation, head, there, verified)
+            verified = await self._verify(operation, head, there, verified, etag)
             if not self.is_plain:
                 self._check_properties(operation, head, wanted, there)
         except IntegrityError:
-            await self._withdraw(destination, there.etag or etag, version, wanted)
+            # What lies there may be somebody else's by now; that must stay.
+            if version or there.etag == etag:
+                await self._withdraw(destination, etag, version, wanted)
             raise
         if wanted.acl is not None:
             await self._destination.set_acl(destination, wanted.acl)
@@ -102,7 +104,10 @@ class Writing:
         done = await move(Job(item, destination))
         return done.verified, done.etag, done.version_id
 
-    async def _verify(self, operation: Operation, head: ObjectHead, there: ObjectHead, verified: str) -> str:
+    async def _verify(
+        self, operation: Operation, head: ObjectHead, there: ObjectHead, verified: str, etag: str
+    ) -> str:
+        """Compare what lies there with its source; ``etag`` is that of what was written, if it is known."""
         names = self._names[0] + operation.key, self._names[1] + there.key
         if head.size != there.size:
             problem = f"has {there.size} bytes instead of {head.size}"
@@ -110,9 +115,11 @@ class Writing:
         verdict = verification.compare(head, there)
         if verdict is False:
             raise verification.differs(names, there, "has another checksum than its source")
-        if verdict or verified == verification.CHECKSUM:
+        is_another = bool(etag and there.etag) and there.etag != etag
+        if verdict or (verified == verification.CHECKSUM and not is_another):
             return verification.CHECKSUM
-        if self._options.verify or (self.is_inside and verification.etags_differ(head, there)):
+        in_doubt = is_another or (self.is_inside and verification.etags_differ(head, there))
+        if self._options.verify or in_doubt:
             if not await verification.reads_equal(self._source, head, self._destination, there):
                 raise verification.differs(names, there, "has another content than its source")
             return verification.CHECKSUM
