@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.crash.jobs.model import CASES
-from tests.crash.jobs.rounds import KINDS, MOMENTS, Rounds, kill_everywhere, kill_here_and_there
+from tests.crash.jobs.rounds import MOMENTS, Rounds, kill_everywhere, kill_here_and_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,42 +91,51 @@ def test_finding_out_what_is_honoured_and_allowed_may_be_killed(
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("kind", _KINDS)
 @pytest.mark.parametrize("name", CASES)
-def test_at_every_point_of_every_job(make_real: MakeReal, make_haul: MakeHaul, name: str, kind: str) -> None:
+def test_at_every_point_of_every_job(
+    make_real: MakeReal, make_haul: MakeHaul, name: str, kind: str, moment: str
+) -> None:
     bucket = make_real(CASES[name].is_versioned)
-    assert kill_everywhere(prepared(make_haul(bucket), bucket, name).applying, kind)
+    assert kill_everywhere(prepared(make_haul(bucket), bucket, name).applying, kind, [moment])
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("kind", _KINDS)
 @pytest.mark.parametrize("name", ["move", "versioned move"])
 def test_at_every_point_with_many_requests_at_a_time(
-    make_real: MakeReal, make_haul: MakeHaul, name: str, kind: str
+    make_real: MakeReal, make_haul: MakeHaul, name: str, kind: str, moment: str
 ) -> None:
     bucket = make_real(CASES[name].is_versioned)
-    assert kill_everywhere(prepared(make_haul(bucket), bucket, name, concurrency=8).applying, kind)
+    assert kill_everywhere(prepared(make_haul(bucket), bucket, name, concurrency=8).applying, kind, [moment])
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("kind", _KINDS)
 @pytest.mark.parametrize("name", CASES)
 def test_at_every_point_of_every_undoing(
-    make_real: MakeReal, make_haul: MakeHaul, name: str, kind: str
+    make_real: MakeReal, make_haul: MakeHaul, name: str, kind: str, moment: str
 ) -> None:
     bucket = make_real(CASES[name].is_versioned)
-    assert kill_everywhere(prepared(make_haul(bucket), bucket, name).undoing, kind)
+    assert kill_everywhere(prepared(make_haul(bucket), bucket, name).undoing, kind, [moment])
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("kind", KINDS)
-def test_at_every_point_of_a_plan(make_real: MakeReal, make_haul: MakeHaul, kind: str) -> None:
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("kind", ["request", "rename", "amend"])
+def test_at_every_point_of_a_plan(make_real: MakeReal, make_haul: MakeHaul, kind: str, moment: str) -> None:
     bucket = make_real(False)
-    assert kill_everywhere(prepared_plan(make_haul(bucket), bucket).planning, kind)
+    assert kill_everywhere(prepared_plan(make_haul(bucket), bucket).planning, kind, [moment])
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("name", ["move", "retag"])
-def test_at_every_point_of_a_beginning(make_real: MakeReal, make_haul: MakeHaul, name: str) -> None:
+def test_at_every_point_of_a_beginning(
+    make_real: MakeReal, make_haul: MakeHaul, name: str, moment: str
+) -> None:
     bucket = make_real(False)
-    assert kill_everywhere(prepared(make_haul(bucket), bucket, name).beginning, "request")
+    assert kill_everywhere(prepared(make_haul(bucket), bucket, name).beginning, "request", [moment])
