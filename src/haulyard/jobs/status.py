@@ -7,6 +7,7 @@ written, so that it works while another process works on the job.
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import time
@@ -240,8 +241,9 @@ def next_steps(name: str, stage: str, phases: Mapping[str, int], *, is_running: 
 
 def status_of(folder: JobFolder, *, clock: Callable[[], float] = time.time) -> JobStatus:
     """Return how a job stands; what is damaged is said in the status, not raised."""
-    reading = _Reading(clock())
     holder = folder.holder()
+    # At rest there is no rate, and no journal of a finished shard is worth reading for it.
+    reading = _Reading(clock() - RECENT if holder else math.inf)
     stage = reading.stage(folder)
     try:
         specification = Specification.from_json(folder.specification)
@@ -304,10 +306,10 @@ def table(statuses: Sequence[JobStatus]) -> list[str]:
 
 
 class _Reading:
-    """Adds up what shards say."""
+    """Adds up what shards say; what ended since ``since``, in POSIX seconds, is counted apart."""
 
-    def __init__(self, now: float) -> None:
-        self._since = now - RECENT
+    def __init__(self, since: float) -> None:
+        self._since = since
         self.phases: Counter[str] = Counter()
         self.sizes: Counter[str] = Counter()
         self.failures: list[tuple[str, str]] = []
