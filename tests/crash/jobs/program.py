@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from haulyard.jobs.model import Operation
 from haulyard.journal.folder import JobFolder
 from haulyard.journal.shard import Shard
 
@@ -188,9 +189,10 @@ class Haul:
         return counts
 
     def plan(self) -> list[tuple[Any, ...]]:
-        """Return what the plan says of all objects."""
+        """Return what the plan says of all objects, but for their times."""
         rows = []
         for path in self.shards:
             with Shard.open(path, owner="test", read_only=True) as shard:
-                rows += [row[1:] for page in shard.rows() for row in page]
+                operations = [Operation(*row) for page in shard.rows() for row in page]
+            rows += [tuple(each._replace(id=0, modified=0.0)) for each in operations]
         return rows
