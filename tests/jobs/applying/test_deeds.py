@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.jobs.applying.lab import store_of
+from tests.jobs.applying.lab import LONG_AGO, put_now, store_of
 
-from haulyard.errors import ConfigError
+from haulyard.errors import ConfigError, SourceChanged
 from haulyard.jobs.applying.copied import LeftAlone
-from haulyard.jobs.applying.deeds import check_days, restore
+from haulyard.jobs.applying.deeds import check_days, etag_now, restore
 from haulyard.jobs.model import Operation
 from haulyard.stores.base import RESTORE
 from haulyard.stores.memory import MemoryStore
@@ -84,3 +84,24 @@ def test_days_that_are_none_are_refused(days: int) -> None:
         check_days(days)
     check_days(None)
     check_days(1)
+
+
+def listed(size: int, modified: float) -> Operation:
+    """Return what an inventory without ETags makes of an object."""
+    return Operation(1, 0, 0, "a", "", size, modified, "", "STANDARD", "")
+
+
+async def test_an_object_is_known_by_size_and_time_where_an_inventory_has_no_etag() -> None:
+    store = store_of({"a": b"a"})
+    etag = (await store.head("a")).etag
+    assert await etag_now(store, listed(1, LONG_AGO.timestamp() + 1.5)) == etag
+    assert await etag_now(store, listed(1, 0.0)) == etag
+    with pytest.raises(SourceChanged, match="kept"):
+        await etag_now(store, listed(2, 0.0))
+
+
+async def test_an_object_of_the_same_size_that_is_newer_than_the_inventory_is_not_the_one_in_it() -> None:
+    store = store_of({"a": b"a"})
+    put_now(store, "a", b"b")
+    with pytest.raises(SourceChanged, match="kept"):
+        await etag_now(store, listed(1, LONG_AGO.timestamp() + 1.5))

@@ -302,6 +302,18 @@ async def test_an_older_version_is_moved_without_touching_the_current_one(quick_
     assert store._versions.drop("in/a", old) is None
 
 
+async def test_what_a_manifest_named_before_it_was_there_is_not_deleted(quick_path: Path) -> None:
+    store = store_of({"in/a": b"a"}, kind=MeddledStore)
+    put_now(store, "list.csv", b"b,in/a\nb,in/late\nb,in/never\n")
+    lab = Lab(str(quick_path), {"b": store})
+    await lab.planned(Verb.DELETE, "s3://b/in/", manifest="s3://b/list.csv")
+    put_now(store, "in/late", b"precious")
+    tally = await lab.apply()
+    assert (tally.done, tally.skipped, tally.failed) == (1, 1, 1)
+    assert contents(store, "in/") == {"in/late": b"precious"}
+    assert lab.errors() == {"in/late": "SourceChanged"}
+
+
 async def test_objects_go_to_a_directory_and_survive_a_power_failure(
     quick_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

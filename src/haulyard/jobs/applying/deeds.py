@@ -54,6 +54,32 @@ async def check_unchanged(store: Store, operation: Operation) -> None:
         )
 
 
+async def etag_now(store: Store, operation: Operation) -> str | None:
+    """Return the ETag of an object that was planned without one; None where it is not there.
+
+    An inventory may say no more of it than its size and its time, and of what is not there nothing at all.
+
+    Raises:
+        LeftAlone: It was not there when the plan was made, and is not there now.
+        SourceChanged: It is not what was planned.
+    """
+    head = await _look(store, operation.key)
+    if head is None:
+        if operation.size < 0:
+            raise LeftAlone("is not there")
+        return None
+    written = int(head.last_modified.timestamp()) if head.last_modified else 0
+    if head.size != operation.size or 0 < operation.modified < written:
+        raise SourceChanged(
+            f"{prefix_of(store)}{operation.key} is not what the manifest says, or was missing by then; "
+            "it is kept as it is",
+            operation="apply",
+            key=operation.key,
+            hint="haul plan --new lists again what is to be done",
+        )
+    return head.etag
+
+
 async def tags_before_and_after(store: Store, operation: Operation, wishes: Wishes) -> dict[str, Any]:
     """Return the tags that an object has and those that it is to get, as the journal keeps them.
 

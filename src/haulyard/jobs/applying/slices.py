@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Operations under way for each request that may be in flight: the others wait for the journal.
 _WORKERS: Final = 3
+#: Failures that are kept with what a shard came to.
+TOLD: Final = 5
 
 
 class Slice:
@@ -91,20 +93,19 @@ class Slice:
         seconds = time.monotonic() - self._started
         return Tally(self._done, self._skipped, self._failed, self._bytes, seconds, self._interrupted)
 
-    def counts(self) -> dict[str, Any] | None:
-        """Return what the whole shard came to: objects by phase, and bytes of what is done.
-
-        None where something is left to do.
-        """
+    def counts(self) -> dict[str, Any]:
+        """Return what the whole shard came to: objects and bytes by phase, and the first failures."""
         phases: Counter[str] = Counter()
-        size = 0
+        sizes: Counter[str] = Counter()
+        failures: list[tuple[str, str]] = []
         for operation in self._operations(lambda _: True):
-            if self._standing.is_open(operation.id):
-                return None
             phase = self._standing.phase(operation.id)
             phases[phase] += 1
-            size += max(operation.size, 0) if phase == Phase.DONE else 0
-        return {"phases": phases, "bytes": size}
+            sizes[phase] += max(operation.size, 0)
+            if phase == Phase.FAILED and len(failures) < TOLD:
+                message = self._standing.details(operation.id).get("message", "")
+                failures.append((operation.key or operation.destination, message))
+        return {"phases": phases, "sizes": sizes, "failures": failures}
 
     def _waves(self, wanted: Callable[[int], bool]) -> Iterator[tuple[Iterator[Operation], int]]:
         """Yield operations, all of which end before the next ones begin, and how many to do at a time."""
@@ -234,8 +235,16 @@ class Slice:
         return False
 
     async def _delete(self, operation: Operation, removing: Removing, _started: float) -> None:
+        etag = operation.etag
+        if not (etag or operation.version):
+            now = await deeds.etag_now(self._shop.ends.source, operation)
+            if now is None:
+                # Gone by itself, or deleted by an earlier run, which could not say so.
+                self._finish(operation, await self._marker(operation), None)
+                return
+            etag = now
         self._pending[operation.id] = operation
-        await removing.add(Removal(operation.id, operation.key, operation.etag, operation.version))
+        await removing.add(Removal(operation.id, operation.key, etag, operation.version))
 
     async def _restore(self, operation: Operation, _removing: Removing, started: float) -> None:
         shop = self._shop
