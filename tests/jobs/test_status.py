@@ -105,8 +105,12 @@ def test_a_finished_shard_is_not_read(tmp_path: Path, monkeypatch: pytest.Monkey
     add_shard(
         folder,
         [row("in/1"), row("in/2")],
-        [begun(), (1, "done", 1, COPIED), (2, "skipped", 2, {"reason": "gone"})],
-        tally={"phases": {"done": 1, "skipped": 1}, "bytes": 100},
+        [begun(), (1, "done", 1, COPIED), (2, "failed", 2, {"message": "denied"})],
+        tally={
+            "phases": {"done": 1, "failed": 1},
+            "sizes": {"done": 100, "failed": 100},
+            "failures": [["in/2", "denied"]],
+        },
     )
 
     def refuse(*_: object) -> None:
@@ -115,8 +119,9 @@ def test_a_finished_shard_is_not_read(tmp_path: Path, monkeypatch: pytest.Monkey
     for method in ("entries", "last_phases", "rows"):
         monkeypatch.setattr(Shard, method, refuse)
     status = status_of(folder, clock=_long_ago)
-    assert status.phases == {"done": 1, "skipped": 1}
-    assert status.sizes == {"done": 100}
+    assert status.phases == {"done": 1, "failed": 1}
+    assert status.sizes == {"done": 100, "failed": 100}
+    assert status.failures == (("in/2", "denied"),)
     assert status.left == 0
 
 

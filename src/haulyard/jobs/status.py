@@ -1,8 +1,8 @@
 """How a bulk job stands, live or at rest: what `haul status` says.
 
-Quick for huge jobs: a shard that is finished carries what it came to, one that was not begun is asked for its
-sums (8 ms for 100,000 rows), and only the journals of the others are read. Nothing is locked and nothing is
-written, so that it works while another process works on the job.
+Quick for huge jobs: a shard whose end was reached carries what it came to, one that was not begun is asked
+for its sums (8 ms for 100,000 rows), and only the journals of the others are read. Nothing is locked and
+nothing is written, so that it works while another process works on the job.
 """
 
 from __future__ import annotations
@@ -344,8 +344,11 @@ class _Reading:
             if self._is_recent(path):
                 # It was written in the last minute, of which a tally says nothing.
                 self._look(shard)
+            else:
+                told = tally.get("failures", [])[: SAMPLES - len(self.failures)]
+                self.failures += [(str(key), str(reason)) for key, reason in told]
             self.phases.update(tally.get("phases", {}))
-            self.sizes[Phase.DONE.value] += tally.get("bytes", 0)
+            self.sizes.update(tally.get("sizes", {}))
 
     def _add_open(self, path: str, shard: Shard) -> None:
         """Add a shard with work left to do."""

@@ -17,6 +17,7 @@ from haulyard.errors import (
     S3ServerError,
     TransferError,
 )
+from haulyard.jobs.applying.running import is_finished
 from haulyard.jobs.model import Verb
 from haulyard.journal.shard import Shard
 from haulyard.journal.writer import Writer
@@ -357,7 +358,25 @@ async def test_a_shard_with_nothing_left_is_not_read_again(quick_path: Path) -> 
     lab, _ = await lab_of(quick_path, {"in/a": b"a"})
     await lab.apply()
     with Shard.open(lab.folder.shard_paths()[0], owner="", read_only=True) as shard:
-        assert shard.tally() == {"phases": {"done": 1}, "bytes": 1}
+        assert shard.tally() == {"phases": {"done": 1}, "sizes": {"done": 1}, "failures": []}
+
+
+async def test_a_shard_with_failures_tells_them_without_its_journal_and_is_not_finished(
+    quick_path: Path,
+) -> None:
+    lab, store = await lab_of(quick_path, {"in/a": b"a", "in/b": b"b2"})
+    await store.put("in/b", b"another")
+    await lab.apply()
+    path = lab.folder.shard_paths()[0]
+    with Shard.open(path, owner="", read_only=True) as shard:
+        tally = shard.tally()
+    assert tally is not None
+    assert tally["phases"] == {"done": 1, "failed": 1}
+    assert tally["sizes"] == {"done": 1, "failed": 2}
+    (failure,) = tally["failures"]
+    assert failure[0] == "in/b"
+    assert "was replaced since the plan was made" in failure[1]
+    assert not is_finished(path)
 
 
 async def test_chains_wait_for_what_failed(quick_path: Path) -> None:

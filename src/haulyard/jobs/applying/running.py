@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from haulyard.errors import JobError
 from haulyard.jobs.applying.options import Tally
 from haulyard.jobs.applying.slices import Slice
+from haulyard.jobs.applying.standing import OPEN
 from haulyard.jobs.applying.trouble import Trouble
 from haulyard.journal.shard import Shard
 
@@ -84,8 +85,8 @@ class ShardsRun:
         async with shard:
             slice_ = Slice(shard, self._shop, self._trouble, self._report, self._stopped)
             tally = await slice_.run(again=again)
-            if not tally.interrupted and (counts := slice_.counts()) is not None:
-                await shard.finish(counts)
+            if not tally.interrupted:
+                await shard.finish(slice_.counts())
         return tally
 
     def _open(self, path: str) -> Shard | None:
@@ -113,4 +114,5 @@ def is_ordered(path: str) -> bool:
 def is_finished(path: str) -> bool:
     """Return whether nothing is left to do in a shard."""
     with Shard.open(path, owner="", read_only=True) as shard:
-        return shard.tally() is not None
+        tally = shard.tally()
+    return tally is not None and not any(map(tally["phases"].get, OPEN))

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 _PHASES: Final = ("", *(phase.value for phase in Phase))
 _NUMBERS: Final = {phase: number for number, phase in enumerate(_PHASES)}
-#: Phases that leave work to do, which needs to know what was done already.
-_OPEN: Final = frozenset({Phase.COPIED.value, Phase.FAILED.value})
+#: Phases that leave work to do; all but the first need to know what was done already.
+OPEN: Final = ("", Phase.COPIED.value, Phase.FAILED.value)
 #: Failures that would only repeat themselves within a run.
 _LASTING: Final = frozenset({"SourceChanged", "Conflict", "UnsafeName", "S3ArchivedError", "Unsupported"})
 
@@ -43,7 +43,7 @@ class Standing:
         if phase == Phase.FAILED:
             # What was copied before it failed stays known.
             self._details[item] = {**self._details.get(item, {}), **details}
-        elif phase in _OPEN:
+        elif phase in OPEN:
             self._details[item] = dict(details)
         else:
             self._details.pop(item, None)
@@ -70,7 +70,7 @@ class Standing:
 
     def is_open(self, item: int) -> bool:
         """Return whether there is something left to do."""
-        return self.phase(item) in {"", Phase.COPIED, Phase.FAILED}
+        return self.phase(item) in OPEN
 
     def is_worth_another_try(self, item: int) -> bool:
         """Return whether it failed in a way that may not repeat itself within the same run."""
