@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SOURCE, DESTINATION = "s3://source/", "s3://copies/"
-#: Entries of one commit, as many as come together at full speed.
-_COMMIT = 100
+#: Entries of one commit: many of those that nobody reads again.
+_COMMIT, _LARGE_COMMIT = 100, 1_000
 
 
 def key(number: int) -> str:
@@ -69,6 +69,7 @@ def _summary(name: str, specification: Specification, operations: int) -> PlanSu
         rules=(),
         actions={Action.ACT.word: (operations, 0)},
         unmatched_keys=(),
+        unsafe_keys=(),
         findings=Findings(),
         large=0,
         archived=0,
@@ -95,18 +96,18 @@ def _do(path: str, items: Sequence[int], began: float, *, finished: bool) -> Non
     async def write() -> None:
         async with Shard.open(path, owner="benchmark") as shard:
             await shard.record((0, Phase.BEGUN.value, began, {"pid": 1, "host": "benchmark"}))
-            for some in _batches(items):
+            for some in _batches(items, _LARGE_COMMIT if finished else _COMMIT):
                 # As JSON has them: an entry may not be changed once it was handed over.
                 await shard.record(*[(item, Phase.DONE.value, began, details) for item in some])
             if finished:
-                await shard.finish({"phases": {Phase.DONE.value: len(items)}, "bytes": 0})
+                await shard.finish({"phases": {Phase.DONE.value: len(items)}, "sizes": {}, "failures": []})
 
     asyncio.run(write())
 
 
-def _batches(items: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(items), _COMMIT):
-        yield items[start : start + _COMMIT]
+def _batches(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 if __name__ == "__main__":
