@@ -118,9 +118,9 @@ def test_conflicts_are_shown_and_have_to_be_decided(tmp_path: Path) -> None:
         collisions=3, collision_groups=1, exists=1, samples={"collisions": [sources], "exists": [there]}
     )
     lines = summary(tmp_path, findings=found).lines()
-    assert "3 have a destination that others have too (1 destinations):" in lines
+    assert "3 objects with a destination that others have too (1 destination):" in lines
     assert "  out/x <- in/a, in/b and 1 more" in lines
-    assert "  in/c -> out/c\\n" in lines
+    assert "  in/c -> out/c\\x0a" in lines
     assert "--on-conflict skip|overwrite|suffix" in lines[-1]
 
 
@@ -133,7 +133,7 @@ def test_unmatched_keys_are_shown_first_and_counted(tmp_path: Path) -> None:
     assert made.unmatched == 25
     assert made.unmatched_keys == tuple(f"key{number}" for number in range(20))
     lines = made.lines()
-    assert "No rule takes 25 of them; all are in unmatched.txt:" in lines
+    assert "No rule takes 25 objects (all in unmatched.txt):" in lines
     assert "  … and 5 more" in lines
     assert "add a rule" in " ".join(lines[-3:]).lower()
 
@@ -173,3 +173,21 @@ def test_missing_objects_of_a_manifest_are_counted(tmp_path: Path) -> None:
     assert any(line.startswith("missing") and "4, named by" in line for line in made.lines())
     assert made.fields()["missing"] == 4
     assert made.text() == "\n".join(made.lines())
+
+
+def test_objects_without_a_proper_key_are_named_and_how_to_ask_why(tmp_path: Path) -> None:
+    made = summary(tmp_path, [[0, int(Action.UNSAFE), 0, "STANDARD", 25, 25, 0, 0, 0]])
+    lines = replace(made, unsafe_keys=("a", "b")).lines()
+    at = lines.index("25 objects would get no proper key, or an unreadable date, and stay:")
+    assert lines[at + 1 : at + 5] == [
+        "  a",
+        "  b",
+        "  … and 23 more",
+        "  (haul plan --explain KEY --rules FILE says why)",
+    ]
+
+
+def test_a_price_below_a_cent_is_not_shown_as_nothing(tmp_path: Path) -> None:
+    made = summary(tmp_path)
+    assert any("  less than 0.01 USD for" in line for line in replace(made, price=0.004).lines())
+    assert any("  0.00 USD for" in line for line in replace(made, price=0.0).lines())

@@ -10,23 +10,27 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from haulyard.errors import JobError
 from haulyard.jobs.model import PLAN_COLUMNS, PLAN_DDL, PLAN_TABLE, SHARD_ROWS
 from haulyard.jobs.planning.tally import Tally
 from haulyard.journal.building import ShardBuilder
+from haulyard.journal.damage import foreign_errors
+from haulyard.journal.opening import connect_reader
 from haulyard.journal.shard import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from haulyard.jobs.model import Action
     from haulyard.jobs.planning.rows import Page
     from haulyard.journal.folder import JobFolder
 
 #: Every key that no rule took, one a line; line feeds in them as %0A.
 UNMATCHED: Final = "unmatched.txt"
+_FIRST: Final = "SELECT key FROM op WHERE action = ? ORDER BY id LIMIT ?"
 
 
 class Recorded(NamedTuple):
@@ -192,6 +196,20 @@ def first_unmatched(folder: JobFolder, count: int) -> tuple[str, ...]:
             return tuple(line.removesuffix("\n") for line, _ in zip(file, range(count), strict=False))
     except FileNotFoundError:
         return ()
+
+
+def first_keys(folder: JobFolder, action: Action, count: int) -> tuple[str, ...]:
+    """Return the first of the keys with an action, in the order of the plan.
+
+    Raises:
+        JobError: A shard is damaged.
+    """
+    keys: list[str] = []
+    for path in folder.shard_paths():
+        if len(keys) < count:
+            with foreign_errors(path), closing(connect_reader(path)) as connection:
+                keys += [key for (key,) in connection.execute(_FIRST, (int(action), count - len(keys)))]
+    return tuple(keys)
 
 
 def _forget_parts(folder: JobFolder) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from haulyard.errors import JobError
 from haulyard.jobs.model import ARCHIVES, FALLBACK, NO_RULE, Action
 from haulyard.jobs.planning.findings import Findings
-from haulyard.jobs.planning.recording import UNMATCHED, first_unmatched
+from haulyard.jobs.planning.recording import UNMATCHED, first_keys, first_unmatched
 from haulyard.jobs.planning.requests_needed import (
     WORKED_ON,
     Asked,
@@ -18,6 +18,7 @@ from haulyard.jobs.planning.requests_needed import (
     seconds_for,
 )
 from haulyard.jobs.planning.tally import Amount, Tally
+from haulyard.journal.reporting.wording import duration, number, size, things, visible
 from haulyard.stores.local import LocalStore
 
 if TYPE_CHECKING:
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
 #: Unmatched keys and conflicts that are shown.
 _SHOWN: Final = 20
 _CONFLICTS_SHOWN: Final = 5
-_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-_STEP: Final = 1_024
-_MINUTE: Final = 60
-_HOUR: Final = 3_600
 
 
 class Origin(NamedTuple):
@@ -56,10 +53,10 @@ class PlanSummary:
 
     ``rules`` has, in order, the label of each rule and of the fallback with its objects and bytes;
     ``actions`` has objects and bytes by the words of `haulyard.jobs.model.Action`. ``unmatched_keys`` are the
-    first keys that no rule took (``unmatched.txt`` has all). ``requests`` are those that `apply` makes,
-    ``asked`` those that planning made, by kind. ``archived`` are objects that have to be restored before
-    `apply` can copy them; ``missing`` ones are named by a manifest and not there. ``finished`` is False where
-    planning was stopped before its end.
+    first keys that no rule took (``unmatched.txt`` has all), ``unsafe_keys`` those that get no proper key.
+    ``requests`` are those that `apply` makes, ``asked`` those that planning made, by kind. ``archived`` are
+    objects that have to be restored before `apply` can copy them; ``missing`` ones are named by a manifest
+    and not there. ``finished`` is False where planning was stopped before its end.
     """
 
     job: str
@@ -72,6 +69,7 @@ class PlanSummary:
     rules: tuple[tuple[str, int, int], ...]
     actions: Mapping[str, tuple[int, int]]
     unmatched_keys: tuple[str, ...]
+    unsafe_keys: tuple[str, ...]
     findings: Findings
     large: int
     archived: int
@@ -93,6 +91,11 @@ class PlanSummary:
         """Objects that no rule took, where the fallback is ``fail``."""
         return self.actions.get(Action.UNMATCHED.word, (0, 0))[0]
 
+    @property
+    def unsafe(self) -> int:
+        """Objects for which a rule makes nothing that could be a key, or a value."""
+        return self.actions.get(Action.UNSAFE.word, (0, 0))[0]
+
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         return {**asdict(self), "findings": self.findings.to_json()}
@@ -110,6 +113,7 @@ class PlanSummary:
             values["rules"] = tuple((label, objects, size) for label, objects, size in values["rules"])
             values["actions"] = {word: (objects, size) for word, (objects, size) in values["actions"].items()}
             values["unmatched_keys"] = tuple(values["unmatched_keys"])
+            values["unsafe_keys"] = tuple(values["unsafe_keys"])
             values["findings"] = Findings.from_json(values["findings"])
             return cls(**values)
         except (KeyError, TypeError, ValueError) as error:
@@ -133,40 +137,43 @@ class PlanSummary:
         shown += _table(
             [
                 ("", "objects", "bytes"),
-                *((label, _number(objects), _size(size)) for label, objects, size in self.rules),
-                ("listed", _number(self.objects), _size(self.bytes)),
+                *((label, number(objects), size(stored)) for label, objects, stored in self.rules),
+                ("listed", number(self.objects), size(self.bytes)),
             ]
         )
-        shown += ["", *_table([(word, _number(n), _size(b)) for word, (n, b) in self.actions.items()])]
-        shown += [*self._unmatched_lines(), *self._conflict_lines(), *self._cost_lines()]
+        shown += ["", *_table([(word, number(n), size(b)) for word, (n, b) in self.actions.items()])]
+        shown += [*self._unmatched_lines(), *self._unsafe_lines()]
+        shown += [*self._conflict_lines(), *self._cost_lines()]
         return [*shown, "", *self._next_lines()] if next_step else shown
 
     def _unmatched_lines(self) -> list[str]:
         if not self.unmatched:
             return []
-        more = self.unmatched - len(self.unmatched_keys)
-        return [
-            "",
-            f"No rule takes {_number(self.unmatched)} of them; all are in {UNMATCHED}:",
-            *(f"  {_visible(key)}" for key in self.unmatched_keys),
-            *([f"  … and {_number(more)} more"] if more else []),
-        ]
+        head = f"No rule takes {things(self.unmatched, 'object')} (all in {UNMATCHED}):"
+        return ["", head, *_first(self.unmatched_keys, self.unmatched)]
+
+    def _unsafe_lines(self) -> list[str]:
+        if not self.unsafe:
+            return []
+        head = f"{things(self.unsafe, 'object')} would get no proper key, or an unreadable date, and stay:"
+        told = "  (haul plan --explain KEY --rules FILE says why)"
+        return ["", head, *_first(self.unsafe_keys, self.unsafe), told]
 
     def _conflict_lines(self) -> list[str]:
         found = self.findings
-        groups = f"{_number(found.collision_groups)} destinations"
+        groups = things(found.collision_groups, "destination")
         kinds = (
-            ("collisions", found.collisions, f"have a destination that others have too ({groups})"),
-            ("exists", found.exists, "have a destination where another object is"),
-            ("same", found.same, "are at their destination already"),
-            ("chained", found.chained, "wait for one another: their order is kept"),
-            ("cycles", found.cycles, "take each other's places, in no safe order: left alone"),
-            ("repeated", found.repeated, "were listed more than once"),
+            ("collisions", found.collisions, f"with a destination that others have too ({groups})"),
+            ("exists", found.exists, "with a destination where another object is"),
+            ("same", found.same, "at their destination already"),
+            ("chained", found.chained, "waiting for one another: their order is kept"),
+            ("cycles", found.cycles, "taking each other's places, in no safe order: left alone"),
+            ("repeated", found.repeated, "listed more than once"),
         )
         shown: list[str] = []
         for name, count, what in kinds:
             if count:
-                shown += ["", f"{_number(count)} {what}:"]
+                shown += ["", f"{things(count, 'object')} {what}:"]
                 samples: Sequence[Mapping[str, Any]] = found.samples.get(name, ())
                 shown += [f"  {_sample(each)}" for each in samples[:_CONFLICTS_SHOWN]]
         return shown
@@ -174,15 +181,15 @@ class PlanSummary:
     def _cost_lines(self) -> list[str]:
         rows = []
         if self.large:
-            rows.append(("over 5 GiB", f"{_number(self.large)}, copied by parts"))
+            rows.append(("over 5 GiB", f"{number(self.large)}, copied by parts"))
         if self.archived:
-            rows.append(("archived", f"{_number(self.archived)}, to be restored first (haul plan restore)"))
+            rows.append(("archived", f"{number(self.archived)}, to be restored first (haul plan restore)"))
         if self.missing:
-            rows.append(("missing", f"{_number(self.missing)}, named by the manifest and not there"))
-        asked = ", ".join(f"{_number(count)} {kind}" for kind, count in self.requests.items())
+            rows.append(("missing", f"{number(self.missing)}, named by the manifest and not there"))
+        asked = ", ".join(f"{number(count)} {kind}" for kind, count in self.requests.items())
         rows.append(("requests", asked or "none"))
-        rows.append(("price", f"{self.price:,.2f} USD for these requests ({self.prices})"))
-        rows.append(("time", f"at least {_duration(self.seconds)}"))
+        rows.append(("price", f"{_usd(self.price)} for these requests ({self.prices})"))
+        rows.append(("time", f"at least {duration(self.seconds)}"))
         return ["", *_table(rows)]
 
     def _next_lines(self) -> list[str]:
@@ -233,6 +240,9 @@ def summarise(origin: Origin, tally: Tally, findings: Findings | None, prices: P
             if (amount := tally.amount(action)).objects
         },
         unmatched_keys=first_unmatched(origin.folder, _SHOWN),
+        unsafe_keys=first_keys(origin.folder, Action.UNSAFE, _SHOWN)
+        if tally.amount(Action.UNSAFE).objects
+        else (),
         findings=findings or Findings(),
         large=tally.amount(*WORKED_ON).large,
         archived=_archived(tally) if specification.verb.writes_elsewhere else 0,
@@ -295,18 +305,18 @@ def _by_rule(origin: Origin, tally: Tally) -> tuple[tuple[str, int, int], ...]:
     return tuple(lines)
 
 
+def _first(keys: Sequence[str], count: int) -> list[str]:
+    more = count - len(keys)
+    return [*(f"  {visible(key)}" for key in keys), *([f"  … and {number(more)} more"] if more > 0 else [])]
+
+
 def _sample(sample: Mapping[str, Any]) -> str:
-    there = _visible(str(sample.get("destination", "")))
+    there = visible(str(sample.get("destination", "")))
     if "sources" in sample:
-        named = ", ".join(_visible(str(each)) for each in sample["sources"])
+        named = ", ".join(visible(str(each)) for each in sample["sources"])
         more = sample["count"] - len(sample["sources"])
-        return f"{there} <- {named}" + (f" and {_number(more)} more" if more > 0 else "")
-    return f"{_visible(str(sample['key']))} -> {there}"
-
-
-def _visible(key: str) -> str:
-    """Return a key without characters that would disturb a terminal."""
-    return key if key.isprintable() else key.encode("unicode_escape").decode("ascii")
+        return f"{there} <- {named}" + (f" and {number(more)} more" if more > 0 else "")
+    return f"{visible(str(sample['key']))} -> {there}"
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -321,22 +331,5 @@ def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return shown
 
 
-def _number(count: int) -> str:
-    return f"{count:,}"
-
-
-def _size(size: int) -> str:
-    amount = float(size)
-    for unit in _UNITS:
-        if amount < _STEP or unit == _UNITS[-1]:
-            return f"{size:,} B" if unit == "B" else f"{amount:,.1f} {unit}"
-        amount /= _STEP
-    raise AssertionError  # the last unit takes everything
-
-
-def _duration(seconds: float) -> str:
-    if seconds < _MINUTE:
-        return f"{seconds:.1f} s"
-    if seconds < _HOUR:
-        return f"{seconds / _MINUTE:.0f} min"
-    return f"{seconds / _HOUR:,.1f} h"
+def _usd(amount: float) -> str:
+    return "less than 0.01 USD" if 0 < amount < 0.01 else f"{amount:,.2f} USD"  # noqa: PLR2004 -- a cent
