@@ -182,7 +182,7 @@ def test_conflicts_wait_for_a_decision(
     path = rules(haul, COLLIDING)
     planned = haul.ok("plan", "copy", f"{full}/in/", f"{full}/out/", "--rules", path, "--job", "j")
     assert "2 objects with a destination that others have too (1 destination)" in planned.out
-    assert "1 have a destination where another object is" in planned.out
+    assert "1 object with a destination where another object is" in planned.out
     says(haul("apply", "j"), 2, "has 3 conflicts, and nobody decided", "--on-conflict")
     done = haul("apply", "j", "--on-conflict", decision)
     assert done.code == code, (done.out, done.err)
