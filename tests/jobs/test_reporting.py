@@ -13,6 +13,7 @@ from tests.jobs.journals import COPIED, DENIED, START, add_shard, begun, make_jo
 
 from haulyard.errors import ConfigError, JobError
 from haulyard.events import Event, Warned
+from haulyard.jobs.inventory import shard_ids
 from haulyard.jobs.model import NO_RULE, Action, Conflict, Stage, Verb
 from haulyard.jobs.reporting import Reported, write_report
 from haulyard.journal.folder import JobFolder
@@ -222,6 +223,14 @@ def test_a_damaged_journal_is_said_and_nothing_is_guessed(applied: JobFolder) ->
     assert (lines[0][3], lines[0][5]) == ("pending", "JournalDamaged")
     # The other shard is whole.
     assert lines[-1][3] == "succeeded"
+
+
+def test_a_missing_shard_is_said(applied: JobFolder) -> None:
+    applied.write("state", {**(applied.read("state") or {}), "shards": shard_ids(applied)})
+    Path(applied.shards, "00001.db").unlink()
+    reported = write_report(applied)
+    assert not reported.is_whole
+    assert reported.summary["damaged"][0].endswith("00001.db is missing")
 
 
 def test_a_file_that_is_no_shard_is_said(applied: JobFolder) -> None:

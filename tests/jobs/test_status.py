@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.jobs.journals import COPIED, DENIED, START, add_shard, begun, make_job, row
 
+from haulyard.jobs.inventory import shard_ids
 from haulyard.jobs.model import Action, Stage
 from haulyard.jobs.status import JobStatus, _rate, status_of, statuses, table
 from haulyard.journal.folder import Holder, JobFolder
@@ -134,6 +135,13 @@ def test_a_damaged_shard_is_said_and_the_others_are_counted(folder: JobFolder) -
     assert "00000.db is damaged at commit 2" in said
     assert any(line.startswith("  damaged: ") for line in status.lines())
     assert "damaged" in status.row()[2]
+
+
+def test_a_missing_shard_is_said(folder: JobFolder) -> None:
+    folder.write("state", {**(folder.read("state") or {}), "shards": shard_ids(folder)})
+    Path(folder.shard_paths()[1]).unlink()
+    (said,) = status_of(folder, clock=_long_ago).damaged
+    assert said.endswith("00001.db is missing")
 
 
 def test_a_tampered_state_is_said(folder: JobFolder) -> None:

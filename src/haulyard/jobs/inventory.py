@@ -9,7 +9,7 @@ from haulyard.errors import JobError
 from haulyard.journal.shard import Shard
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from haulyard.journal.folder import JobFolder
 
@@ -48,18 +48,27 @@ def check_shards(folder: JobFolder, state: Mapping[str, Any]) -> None:
     Raises:
         JobError: One is missing, is another one, or does not belong here; the message names it.
     """
+    for flaw in _flaws(folder, state):
+        raise flaw
+
+
+def missing_shards(folder: JobFolder) -> list[str]:
+    """Return what is wrong with the set of shards, for who tells what there is; damage is told elsewhere."""
+    try:
+        return [str(flaw) for flaw in _flaws(folder, folder.read("state") or {})]
+    except JobError:
+        return []
+
+
+def _flaws(folder: JobFolder, state: Mapping[str, Any]) -> Iterator[JobError]:
     planned: Mapping[str, str] = state.get(SHARDS, {})
-    if not planned:
-        return
-    found = shard_ids(folder)
+    found = shard_ids(folder) if planned else {}
+    again = "restore it, or plan again with --new"
     for name in sorted(planned.keys() | found.keys()):
         path = os.path.join(folder.shards, name)
         if name not in found:
-            raise JobError(f"{path} is missing", hint="restore it, or plan again with --new")
-        if name not in planned:
-            raise JobError(f"{path} is no shard of this job", hint="move it away")
-        if found[name] != planned[name]:
-            raise JobError(
-                f"{path} is not the shard that the plan has under this name",
-                hint="restore it, or plan again with --new",
-            )
+            yield JobError(f"{path} is missing", hint=again)
+        elif name not in planned:
+            yield JobError(f"{path} is no shard of this job", hint="move it away")
+        elif found[name] != planned[name]:
+            yield JobError(f"{path} is not the shard that the plan has under this name", hint=again)

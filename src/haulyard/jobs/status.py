@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from haulyard.errors import JobError
+from haulyard.jobs.inventory import missing_shards
 from haulyard.jobs.model import PLAN_TABLE, Action, Phase, Stage
 from haulyard.jobs.specification import Specification
 from haulyard.journal.folder import JobFolder, list_jobs
@@ -249,6 +250,7 @@ def status_of(folder: JobFolder, *, clock: Callable[[], float] = time.time) -> J
         specification = Specification.from_json(folder.specification)
     except (JobError, KeyError, TypeError, ValueError) as error:
         return JobStatus(folder.name, holder=holder, stage=stage, damaged=(str(error), *reading.damaged))
+    reading.damaged += missing_shards(folder)
     for path in folder.shard_paths():
         try:
             reading.take(path)

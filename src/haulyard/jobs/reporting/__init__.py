@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from haulyard.errors import ConfigError
 from haulyard.events import Warned, ignore
+from haulyard.jobs.inventory import missing_shards
 from haulyard.jobs.model import Verb
 from haulyard.jobs.reporting.account import Account
 from haulyard.jobs.reporting.document import About, content_of, fields_of
@@ -105,6 +106,7 @@ def write_report(
     directory = os.path.abspath(directory) if directory else os.path.join(folder.path, "report")
     about = About.of(folder, specification, clock())
     account = Account()
+    account.damaged += missing_shards(folder)
     names = _names(specification)
     try:
         os.makedirs(directory, exist_ok=True)
