@@ -72,10 +72,9 @@ def _open(bench: Bench) -> Iterator[Contest]:
         yield Contest(
             (
                 Contestant("haul", moves.apply),
-                Contestant("haul mv", lambda trial: tools.haul("mv", "-r", *_ends(trial))),
                 Contestant(
                     "s5cmd",
-                    lambda trial: tools.s5cmd("mv", f"{stored.url(trial)}*", stored.url(f"{trial}-moved")),
+                    lambda trial: tools.s5cmd("mv", f"{stored.url(trial)}*", _ends(trial)[1]),
                 ),
                 Contestant("haul, no journal", moves.apply_without_journal),
             ),
