@@ -17,14 +17,11 @@ from haulyard.jobs.applying.workshop import Workshop
 from haulyard.jobs.ends import open_ends
 from haulyard.jobs.inventory import check_shards, state_of
 from haulyard.jobs.model import Stage
-from haulyard.jobs.planning.planner import make_plan
-from haulyard.jobs.planning.prices import load_prices
 from haulyard.jobs.rules import Rules
 from haulyard.jobs.specification import Specification
 from haulyard.jobs.undoing.counterpart import Counterpart
 from haulyard.jobs.undoing.past import survey
 from haulyard.jobs.undoing.slices import UndoSlice
-from haulyard.journal.executors.processes import Crew
 from haulyard.journal.folder import JobFolder
 from haulyard.journal.shard import Shard
 from haulyard.stores.local import LocalStore
@@ -97,6 +94,10 @@ async def plan(folder: JobFolder, surroundings: Surroundings, *, prices: str = "
     Raises:
         JobError: Somebody else works on it.
     """
+    # Only here: 10 ms that apply does not pay.
+    from haulyard.jobs.planning.planner import make_plan
+    from haulyard.jobs.planning.prices import load_prices
+
     specification = Specification.from_json(folder.specification)
     with folder.lock("haul plan"):
         ends = await _open(specification, surroundings, may_write=False)
@@ -200,6 +201,7 @@ async def _by_crew(
     begun: float,
 ) -> Tally:
     from haulyard.jobs.applying.worker import Order
+    from haulyard.journal.executors.processes import Crew
 
     settings = surroundings.connection.settings
     share = replace(
