@@ -67,6 +67,21 @@ async def test_retagging_keeps_the_old_tags(quick_path: Path) -> None:
     assert lab.details("in/a")["old_tags"] == {"t": "0"}
 
 
+@pytest.mark.parametrize("verb", [Verb.RETAG, Verb.COPY])
+async def test_an_object_without_room_for_another_tag_does_not_keep_the_others_waiting(
+    quick_path: Path, verb: Verb
+) -> None:
+    full = thing(b"b")._replace(tags={str(number): "x" for number in range(10)})
+    store = store_of({"in/a": b"a", "in/b": full})
+    lab = Lab(str(quick_path), {"b": store})
+    there = "s3://b/out/" if verb is Verb.COPY else ""
+    await lab.planned(verb, "s3://b/in/", there, properties={"tags": {"new": "yes"}})
+    tally = await lab.apply()
+    assert (tally.done, tally.failed) == (1, 1)
+    assert lab.errors() == {"in/b": "StoreError"}
+    assert things(store)["in/b"] == full
+
+
 RETAG = """
     [[rule]]
     match = '.'

@@ -86,10 +86,11 @@ async def tags_before_and_after(store: Store, operation: Operation, wishes: Wish
     Raises:
         LeftAlone: They are the same.
         SourceChanged: The object is not what was planned.
+        StoreError: It would have too many.
     """
     await check_unchanged(store, operation)
     old = dict(await store.get_tags(operation.key, operation.version))
-    new = wishes.changes(operation).tags_of(old)
+    new = wishes.tags_after(operation, old)
     if new == old:
         raise LeftAlone("has these tags already")
     return {"old_tags": old, "new_tags": new}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from haulyard.errors import StoreError
 from haulyard.jobs.rules import Changes
 from haulyard.jobs.rules.changes import HEADERS
 from haulyard.models import PutOptions
+from haulyard.transfer.items import prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 #: ``--acl keep``: copying never keeps an ACL by itself, and new buckets have none.
 KEEP_ACL: Final = "keep"
+#: "Categorizing your storage using tags": tags of one object.
+_MOST_TAGS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Wishes:
             before |= _kept(head)
         if changes.touches_tags:
             tags = await self.tags(operation)
-            put = replace(put, tags=changes.tags_of(tags))
+            put = replace(put, tags=self.tags_after(operation, tags))
             before["tags"] = dict(tags)
         if changes.storage_class:
             before["storage_class"] = head.storage_class
@@ -89,6 +93,22 @@ class Wishes:
         if not self._ends.source.capabilities.tags:
             return {}
         return await self._ends.source.get_tags(operation.key, operation.version)
+
+    def tags_after(self, operation: Operation, old: Mapping[str, str]) -> dict[str, str]:
+        """Return the tags that an object with the tags ``old`` is to have.
+
+        Raises:
+            StoreError: They are too many; other objects may have room for them.
+        """
+        new = self.changes(operation).tags_of(old)
+        if len(new) > _MOST_TAGS:
+            raise StoreError(
+                f"{prefix_of(self._ends.source)}{operation.key} would have {len(new)} tags",
+                operation="apply",
+                key=operation.key,
+                hint=f"an object has at most {_MOST_TAGS}: let the job remove or replace some",
+            )
+        return new
 
     async def _acl(self, operation: Operation) -> ObjectAcl | None:
         if not (self._ends.source.capabilities.acl and self._ends.destination.capabilities.acl):
