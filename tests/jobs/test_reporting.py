@@ -64,7 +64,7 @@ def applied(tmp_path: Path) -> JobFolder:
             # A day later, by another process.
             begun(86400, 8),
             (5, "copied", 86401, {**COPIED, "destination": "new/late-2", "made": False}),
-            (5, "done", 86402, {}),
+            (5, "done", 86402, {"destination": "new/late-2"}),
             (8, "done", 86402, {"size": 0, "seconds": 0.1}),
             (9, "skipped", 86403, {"reason": "something else is there"}),
         ],
@@ -104,7 +104,9 @@ def test_messages_say_where_it_went_and_how_that_is_known(applied: JobFolder) ->
     }
     assert json.loads(lines[1][6])["verified"] == "size only"
     assert lines[2][6] == "denied"
-    assert json.loads(lines[4][6])["destination"] == "new/late-2"
+    # Where it is, not where it was planned to be, and as whole as all others.
+    assert json.loads(lines[4][6])["destination"] == "s3://archive/new/late-2"
+    assert lines[4][6].count('"destination"') == 1
     assert json.loads(lines[4][6])["made"] is False
     assert json.loads(lines[5][6]) == {"reason": "no rule takes it"}
     assert json.loads(lines[7][6])["reason"] == "something else is there"

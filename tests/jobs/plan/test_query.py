@@ -88,6 +88,24 @@ def test_the_journal_has_the_last_phase_of_each_operation(plan: Plan) -> None:
     assert asked(plan, "SELECT count(*) FROM outcome WHERE phase IS NULL") == [(4,)]
 
 
+def test_an_outcome_is_where_the_object_really_is(plan: Plan) -> None:
+    async def work() -> None:
+        path = os.path.join(plan.path, "shards", "00000.db")
+        async with Shard.open(path, owner="test") as shard:
+            await shard.record([1, "copied", 2.0, {"destination": "archive/a-1"}], [1, "done", 3.0, {}])
+            await shard.record([2, "copied", 2.0, {"destination": "archive/b-1"}])
+            # Its copy was gone when it was looked for, and the planned name was free then.
+            await shard.record([2, "copied", 4.0, {"etag": "e"}], [2, "done", 5.0, {}])
+
+    asyncio.run(work())
+    assert asked(plan, "SELECT key, destination FROM outcome WHERE shard = '00000' ORDER BY id") == [
+        ("logs/a", "archive/a-1"),
+        ("logs/b", "archive/b"),
+        ("logs/c", ""),
+    ]
+    assert asked(plan, "SELECT destination FROM plan WHERE key = 'logs/a'") == [("archive/a",)]
+
+
 def test_common_table_expressions_and_windows_are_understood(plan: Plan) -> None:
     sql = """
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from haulyard.errors import ConfigError, JobError
-from haulyard.jobs.model import FALLBACK, NO_RULE, PLAN_COLUMNS, Action, Conflict
+from haulyard.jobs.model import FALLBACK, NO_RULE, PLAN_COLUMNS, Action, Conflict, Phase
 from haulyard.journal.damage import concerns_surroundings
 from haulyard.journal.shard import Shard
 
@@ -32,9 +32,14 @@ _HINT: Final = (
     " (both)"
 )
 
-_SCHEMA: Final = """
-CREATE TABLE _journal(shard TEXT, id INTEGER, phase TEXT, at REAL, details TEXT, PRIMARY KEY(shard, id))
-  WITHOUT ROWID;
+#: Where an object went, which is not where it was planned to go if a suffix made another name of it.
+_WENT: Final = ", ".join(
+    "coalesce(went, plan.destination) AS destination" if name == "destination" else f"plan.{name}"
+    for name in PLAN_COLUMNS
+)
+_SCHEMA: Final = f"""
+CREATE TABLE _journal(shard TEXT, id INTEGER, phase TEXT, at REAL, details TEXT, went TEXT,
+  PRIMARY KEY(shard, id)) WITHOUT ROWID;
 CREATE TABLE _action(n INTEGER PRIMARY KEY, word TEXT);
 CREATE TABLE _conflict(n INTEGER PRIMARY KEY, word TEXT);
 CREATE TABLE _rule(n INTEGER PRIMARY KEY, word TEXT);
@@ -42,9 +47,10 @@ CREATE VIEW plan AS SELECT shard, id,
   (SELECT word FROM _action WHERE n = action) AS action, (SELECT word FROM _rule WHERE n = rule) AS rule,
   key, version, nullif(size, -1) AS size, nullif(modified, 0.0) AS modified, etag, storage_class, destination,
   wave, (SELECT word FROM _conflict WHERE n = conflict) AS conflict, present FROM _plan;
-CREATE VIEW journal AS SELECT * FROM _journal;
-CREATE VIEW outcome AS SELECT plan.*, phase, at, details FROM plan LEFT JOIN journal USING (shard, id);
-"""
+CREATE VIEW journal AS SELECT shard, id, phase, at, details FROM _journal;
+CREATE VIEW outcome AS SELECT plan.shard, {_WENT}, phase, at, details
+  FROM plan LEFT JOIN _journal USING (shard, id);
+"""  # noqa: S608 -- own names
 _MAY: Final = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 
 
@@ -135,13 +141,25 @@ def _fill(connection: sqlite3.Connection, path: str, needed: set[str]) -> None:
                 connection.executemany(insert, [(shard_name, *row) for row in page])
         if _JOURNAL in needed:
             connection.executemany(
-                f"INSERT OR REPLACE INTO {_JOURNAL} VALUES (?, ?, ?, ?, ?)",  # noqa: S608 -- own name
-                (
-                    (shard_name, entry.item, entry.phase, entry.at, json.dumps(entry.details))
-                    for entry in shard.entries()
-                    if entry.item  # 0 is the run itself
-                ),
+                f"INSERT OR REPLACE INTO {_JOURNAL} VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 -- own name
+                _journal_rows(shard_name, shard),
             )
+
+
+def _journal_rows(shard_name: str, shard: Shard) -> Iterator[Row]:
+    """Yield each entry with where its object went, None for where it was planned to go.
+
+    What comes after a copy (it is done, undone, kept) need not repeat where the copy is.
+    """
+    went: dict[int, str] = {}
+    for item, phase, at, details in shard.entries():
+        if not item:  # the run itself
+            continue
+        if "destination" in details:
+            went[item] = details["destination"]
+        elif phase == Phase.COPIED:
+            went.pop(item, None)
+        yield shard_name, item, phase, at, json.dumps(details), went.get(item)
 
 
 def _rows(connection: sqlite3.Connection, cursor: sqlite3.Cursor) -> Iterator[Row]:

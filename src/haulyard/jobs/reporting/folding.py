@@ -36,7 +36,7 @@ _VERIFIED: Final = frozenset({_DONE, _COPIED, Phase.KEPT.value})
 _QUOTE: Final = '"'
 _ORDERED: Final = Action.ORDERED.value
 #: What else the journal may say of a copy that a report repeats.
-_TOLD: Final = ("marker", "made", "destination", "replaced", "reason")
+_TOLD: Final = ("marker", "made", "replaced", "reason")
 
 #: etag, version, size, verified, seconds.
 _USUAL: Final = 5
@@ -105,6 +105,8 @@ class _Journal:
         self.is_whole = True
         self.phases: dict[int, str] = {}
         self.told: dict[int, str] = {}
+        # Only of those that went elsewhere than planned: a suffix made another name.
+        self.went: dict[int, str] = {}
         self.verified: dict[int, str] = {}
         self.troubles: dict[int, _Trouble] = {}
         self._runs: list[Run] = []
@@ -125,7 +127,7 @@ class _Journal:
         if phase == _DONE:
             self._ended.append(at)
         if details:
-            self._remember(item, at, details)
+            self._remember(item, phase, at, details)
         if phase == _FAILED:
             self.troubles[item] = trouble = _trouble(details, at)
             self._recorded.append(trouble.kind)
@@ -162,12 +164,16 @@ class _Journal:
         if self._runs and self._runs[-1].command != "undo":
             self._runs[-1] = self._runs[-1]._replace(command="undo")
 
-    def _remember(self, item: int, at: float, details: Mapping[str, Any]) -> None:
+    def _remember(self, item: int, phase: str, at: float, details: Mapping[str, Any]) -> None:
         if "seconds" in details:
             self._seconds.append(details["seconds"])
         if "size" in details:
             # Bytes count when a copy is there, which for a move is before it is done.
             self._moved[at] = self._moved.get(at, 0) + details["size"]
+        if "destination" in details:
+            self.went[item] = details["destination"]
+        elif self.went and phase == _COPIED:
+            self.went.pop(item, None)
         told = ""
         if "verified" in details:
             self.verified[item] = verified = details["verified"]
@@ -235,7 +241,7 @@ class _Lines:
         """Return what became of an operation."""
         journal = self._journal
         told = journal.told.get(item, "")
-        if destination and '"destination"' not in told:
+        if destination := journal.went.get(item, destination):
             whole = encode_basestring_ascii(self._names.destination + destination)
             told = f'"destination":{whole},{told}' if told else f'"destination":{whole}'
         told = f"{{{told}}}" if told else ""
