@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from haulyard.jobs.model import Action, Operation, Phase, Verb
+from haulyard.journal.reporting.wording import visible
 from haulyard.journal.writer import BOUND
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Survey:
         told = [f"{count:>12,}  {kind}" for kind, count in sorted(self.kinds.items())]
         for reason, count in sorted(self.hopeless.items()):
             told.append(f"{count:>12,}  cannot be undone: {reason}")
-            told += [f"{'':>14}{name}" for name in self.samples[reason]]
+            told += [f"{'':>14}{visible(name)}" for name in self.samples[reason]]
             if count > len(self.samples[reason]):
                 told.append(f"{'':>14}… and {count - len(self.samples[reason]):,} more")
         return told or ["nothing to undo"]
