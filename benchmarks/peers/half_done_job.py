@@ -70,6 +70,7 @@ def _summary(name: str, specification: Specification, operations: int) -> PlanSu
         actions={Action.ACT.word: (operations, 0)},
         unmatched_keys=(),
         unsafe_keys=(),
+        samples=(),
         findings=Findings(),
         large=0,
         archived=0,

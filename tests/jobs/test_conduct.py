@@ -12,6 +12,7 @@ from haulyard.errors import JobError, S3PermissionError
 from haulyard.jobs import conduct
 from haulyard.jobs.model import Verb
 from haulyard.jobs.specification import Specification
+from haulyard.journal.folder import JobFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,16 +132,31 @@ async def test_a_stopped_undo_goes_on_later(tmp_path: Path) -> None:
 
 async def test_the_same_command_means_the_same_job(tmp_path: Path) -> None:
     specification = Specification(Verb.MOVE, "s3://b/in/", "s3://b/out/")
-    made, was_there = conduct.create(str(tmp_path), specification)
-    again, is_there = conduct.create(str(tmp_path), specification)
+    made, was_there, _ = conduct.create(str(tmp_path), specification)
+    again, is_there, _ = conduct.create(str(tmp_path), specification)
     assert (was_there, is_there) == (False, True)
     assert made.path == again.path
     other = Specification(Verb.COPY, "s3://b/in/", "s3://b/out/")
     assert conduct.create(str(tmp_path), other)[0].path != made.path
     with pytest.raises(JobError, match="another one"):
         conduct.create(str(tmp_path), other, made.name)
-    renewed, is_old = conduct.create(str(tmp_path), other, made.name, new=True)
-    assert (renewed.specification["verb"], is_old) == ("copy", False)
+    renewed, is_old, kept_as = conduct.create(str(tmp_path), other, made.name, new=True)
+    assert (renewed.specification["verb"], is_old, kept_as) == ("copy", False, "")
+
+
+async def test_a_job_that_did_something_is_kept_when_another_takes_its_name(tmp_path: Path) -> None:
+    lab, store = await lab_of(tmp_path, {"in/a": b"a"})
+    await lab.apply()
+    name = lab.folder.name
+    directory = lab.folder.path.removesuffix(f"/{name}")
+    made = conduct.create(directory, Specification(Verb.MOVE, "s3://b/x/"), name, new=True)
+    assert made.kept_as == f"{name}-1"
+    kept = JobFolder.open(directory, made.kept_as)
+    assert conduct.survey_undo(kept).count == 1
+    assert contents(store).keys() == {"out/a"}
+    made.folder.write("state", {"stage": "applied"})
+    again = conduct.create(directory, Specification(Verb.COPY, "s3://b/x/"), name, new=True)
+    assert again.kept_as == f"{name}-2"
 
 
 async def test_undoing_tells_beforehand_what_cannot_be_undone(tmp_path: Path) -> None:

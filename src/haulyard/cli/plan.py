@@ -8,8 +8,9 @@ plan --explain KEY --rules F    says which rule takes a key and why not the othe
 
 Without rules keys are mapped as haul cp does. What rules make is appended to DESTINATION, which ends in a
 slash or is a bucket; without one it is the source's bucket. Objects that no rule takes stop the job (exit 1),
-unless the rules have a [fallback]. The same command again completes a plan that was interrupted and shows one
-that is finished; --new lists again. haul apply carries it out.
+unless the rules have a [fallback]. --include and --exclude see keys relative to SOURCE, rules see whole keys.
+The same command again completes a plan that was interrupted and shows one that is finished; --new lists
+again. haul apply carries it out.
 
 The tables of --sql: plan (shard id action rule key version size modified etag storage_class destination wave
 conflict present), journal (shard id phase at details) and outcome, which is both. --acl keep copies each
@@ -46,7 +47,9 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--job", default="", metavar="NAME", help="name of the job; else it follows from the rest"
     )
-    parser.add_argument("--new", action="store_true", help="list again, and forget what the job had")
+    parser.add_argument(
+        "--new", action="store_true", help="list again; what has done something stays as NAME-1"
+    )
     parser.add_argument("-r", "--recursive", action="store_true", help="what is below a prefix without slash")
     parser.add_argument("--flatten", action="store_true", help="drop directories, keep the last component")
     parser.add_argument(
@@ -59,7 +62,9 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--prices", default="", metavar="FILE", help="prices of requests, instead of AWS's")
     parser.add_argument("--explain", default="", metavar="KEY", help="say which rule takes this key, and why")
     parser.add_argument("--sql", default="", metavar="QUERY", help="show: what to ask the plan")
-    parser.add_argument("--format", default="", choices=FORMATS, help="export: as what (csv)")
+    parser.add_argument(
+        "--format", default="", choices=FORMATS, help="export: as what (else as FILE is called)"
+    )
     flags.add(
         parser,
         flags.JOBS,

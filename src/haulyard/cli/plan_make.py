@@ -79,7 +79,11 @@ async def make(options: Options, context: Context) -> int:
     if specification.rules:
         Rules.parse(specification.rules, specification.rules_name).check(specification.verb)
     _speak_of_acceleration(specification, context)
-    folder, existed = conduct.create(jobs.directory(context), specification, options.job, new=options.new)
+    folder, existed, kept_as = conduct.create(
+        jobs.directory(context), specification, options.job, new=options.new
+    )
+    if kept_as:
+        context.output.note(f"the job of that name had done something: it is kept as {kept_as}")
     again = "the same command goes on with the plan"
     try:
         with context.stop.attended(), context.progress("objects", finding=True) as count:

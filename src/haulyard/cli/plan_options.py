@@ -69,6 +69,10 @@ class Options:
     format: str = "csv"
 
 
+def _format_of(target: str) -> str:
+    return "parquet" if target.endswith(".parquet") else "csv"
+
+
 def read(arguments: Namespace) -> Options:
     """Validate the arguments."""
     action = arguments.action or ""
@@ -82,7 +86,7 @@ def read(arguments: Namespace) -> Options:
             rules=arguments.rules,
             explain=arguments.explain,
             sql=arguments.sql,
-            format=arguments.format or "csv",
+            format=arguments.format or _format_of(arguments.target),
         )
     if arguments.days is not None and arguments.days < 1:
         raise ConfigError("--days is at least 1", hint="write --days 7")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from haulyard._version import __version__
 from haulyard.client.arguments import patterns_of
 from haulyard.client.session import both, session_of
-from haulyard.errors import TransferError
+from haulyard.errors import ConfigError, TransferError
 from haulyard.jobs import conduct
 from haulyard.jobs.applying.options import ApplyOptions, Tally
 from haulyard.jobs.model import Verb
@@ -91,7 +91,8 @@ class AsyncJob:
                 root of the source's bucket.
             rules: Rules, or the path of their file. Without any, keys are mapped as by `AsyncClient.copy`.
             name: Of the job; by default one that follows from the other arguments.
-            new: List again, and forget what the job of that name had.
+            new: List again. A plan of that name is forgotten; a job that has done something is kept as
+                ``NAME-1``, and can be undone under that name.
             manifest: A list of keys, a CSV of S3 Batch Operations or the ``manifest.json`` of an S3
                 Inventory, instead of a listing.
             recursive: Take what is below a prefix that does not end in a slash.
@@ -115,7 +116,7 @@ class AsyncJob:
         settings = session.settings
         text, rules_name = await asyncio.to_thread(_rules_text, rules)
         specification = Specification(
-            verb=Verb(verb),
+            verb=_verb(verb),
             source=_absolute(source),
             destination=_absolute(destination) if destination else "",
             rules=text,
@@ -132,12 +133,12 @@ class AsyncJob:
             created=time.time(),
             release=__version__,
         )
-        folder, _ = await asyncio.to_thread(
+        created = await asyncio.to_thread(
             conduct.create, _directory(settings, directory), specification, name, new=new
         )
-        job = cls(client, folder.name, directory=directory)
+        job = cls(client, created.folder.name, directory=directory)
         async with job._surroundings(on_event) as surroundings:
-            await conduct.plan(folder, surroundings, prices=os.fspath(prices))
+            await conduct.plan(created.folder, surroundings, prices=os.fspath(prices))
         return job
 
     @property
@@ -271,6 +272,15 @@ class AsyncJob:
                 return
             async with self._session.separate(source_settings, rate=rate) as source_connection:
                 yield conduct.Surroundings(connection, source_connection, emit, report)
+
+
+def _verb(word: str) -> Verb:
+    try:
+        return Verb(word)
+    except ValueError:
+        raise ConfigError(
+            f"{word!r} is nothing that a job does", hint=f"it is one of {', '.join(Verb)}"
+        ) from None
 
 
 def _directory(settings: Settings, directory: StrPath) -> str:

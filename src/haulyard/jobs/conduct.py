@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from haulyard.errors import HaulError, JobError
 from haulyard.events import TransferDone
@@ -344,12 +344,22 @@ def _undoable(folder: JobFolder) -> dict[str, Any]:
     return state
 
 
-def create(
-    directory: str, specification: Specification, name: str = "", *, new: bool = False
-) -> tuple[JobFolder, bool]:
-    """Return the folder of a job, and whether it was there before.
+class Created(NamedTuple):
+    """The folder of a job; ``existed`` where it was there before.
 
-    ``name`` defaults to one that follows from what is asked; ``new`` removes what is there.
+    ``kept_as`` is the new name of a job that had to make way, and that can still be undone.
+    """
+
+    folder: JobFolder
+    existed: bool = False
+    kept_as: str = ""
+
+
+def create(directory: str, specification: Specification, name: str = "", *, new: bool = False) -> Created:
+    """Return the folder of a job, which is made unless it is there.
+
+    ``name`` defaults to one that follows from what is asked. ``new`` removes a plan of that name; a job that
+    has done something is kept under another name.
 
     Raises:
         JobError: There is another job of that name, or somebody works on the one to be removed.
@@ -366,6 +376,17 @@ def create(
                     hint="its ends, rules or flags are others: give this one another --job, or replace "
                     "that one with --new",
                 )
-            return folder, True
+            return Created(folder, existed=True)
+        if _stage_of(folder) in _APPLIED:
+            kept_as = folder.set_aside()
+            return Created(JobFolder.create(directory, name, specification.to_json()), kept_as=kept_as)
         folder.remove()
-    return JobFolder.create(directory, name, specification.to_json()), False
+    return Created(JobFolder.create(directory, name, specification.to_json()))
+
+
+def _stage_of(folder: JobFolder) -> str:
+    """Return how far a job is; what cannot be read may have done anything."""
+    try:
+        return str((folder.read("state") or {}).get("stage", ""))
+    except JobError:
+        return Stage.APPLIED

@@ -20,6 +20,7 @@ import json
 import os
 import shutil
 from contextlib import contextmanager, suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from haulyard.config.suggest import nearest
@@ -153,6 +154,36 @@ class JobFolder:
             return [os.path.join(self.shards, name) for name in names]
         return []
 
+    def set_aside(self) -> str:
+        """Give the job the first free name of ``NAME-1``, ``NAME-2`` …, and return that.
+
+        Raises:
+            JobError: A process works on it or on one of its shards, or it cannot be renamed.
+        """
+        directory = os.path.dirname(self.path)
+        with self._unused("set aside"):
+            names = (f"{self.name}-{number}" for number in count(1))
+            name = next(name for name in names if not os.path.lexists(os.path.join(directory, name)))
+            try:
+                os.rename(self.path, os.path.join(directory, name))
+                durable.fsync_directory(directory)
+            except OSError as error:
+                raise JobError(
+                    f"job {self.name} cannot be renamed to {name}: {error.strerror}",
+                    hint=f"rename {self.path} by hand, or give the new job another name",
+                ) from error
+        return name
+
+    @contextmanager
+    def _unused(self, command: str) -> Iterator[None]:
+        with Lock.acquire(self._lock_file, command=command, what=f"job {self.name}"):
+            for path in self.shard_paths():
+                if holder := holder_of(path + ".lock"):
+                    raise JobError(
+                        f"job {self.name} is in use by {holder}", hint="wait until it has ended, or stop it"
+                    )
+            yield
+
     def remove(self) -> None:
         """Remove the job with all that it knows; not from within `lock`, which it takes itself.
 
@@ -161,12 +192,7 @@ class JobFolder:
         """
         # Out of the way in one step: a job that is half removed would look like one that is damaged.
         removed = os.path.join(os.path.dirname(self.path), f".{self.name}.removed")
-        with Lock.acquire(self._lock_file, command="remove", what=f"job {self.name}"):
-            for path in self.shard_paths():
-                if holder := holder_of(path + ".lock"):
-                    raise JobError(
-                        f"job {self.name} is in use by {holder}", hint="wait until it has ended, or stop it"
-                    )
+        with self._unused("remove"):
             try:
                 if os.path.lexists(removed):
                     shutil.rmtree(removed)

@@ -191,3 +191,11 @@ def test_a_price_below_a_cent_is_not_shown_as_nothing(tmp_path: Path) -> None:
     made = summary(tmp_path)
     assert any("  less than 0.01 USD for" in line for line in replace(made, price=0.004).lines())
     assert any("  0.00 USD for" in line for line in replace(made, price=0.0).lines())
+
+
+def test_an_object_of_each_rule_is_shown_with_what_it_gets(tmp_path: Path) -> None:
+    made = replace(summary(tmp_path), samples=(("in/a.gz", "out/a.gz", "DEEP_ARCHIVE"), ("in/b", "", "")))
+    lines = made.lines()
+    at = lines.index("For example:")
+    assert lines[at + 1 : at + 3] == ["  in/a.gz -> out/a.gz  (DEEP_ARCHIVE)", "  in/b"]
+    assert PlanSummary.from_json(json.loads(json.dumps(made.to_json()))) == made

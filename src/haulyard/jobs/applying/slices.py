@@ -296,6 +296,9 @@ class Slice:
         copied = self._standing.details(operation.id)
         self._standing.end(operation.id, Phase.DONE)
         self._shop.unfinished.discard(operation.key)
+        if "destination" in copied:
+            # The last entry says where the object is.
+            details["destination"] = copied["destination"]
         if started is not None and "seconds" not in details:
             details["seconds"] = round(time.monotonic() - started, 4)
         self._shard.note(_entry(operation.id, Phase.DONE, details))

@@ -14,7 +14,7 @@ from contextlib import closing, suppress
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from haulyard.errors import JobError
-from haulyard.jobs.model import PLAN_COLUMNS, PLAN_DDL, PLAN_TABLE, SHARD_ROWS
+from haulyard.jobs.model import PLAN_COLUMNS, PLAN_DDL, PLAN_TABLE, SHARD_ROWS, Action
 from haulyard.jobs.planning.tally import Tally
 from haulyard.journal.building import ShardBuilder
 from haulyard.journal.damage import foreign_errors
@@ -22,14 +22,14 @@ from haulyard.journal.opening import connect_reader
 from haulyard.journal.shard import Shard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
-    from haulyard.jobs.model import Action
     from haulyard.jobs.planning.rows import Page
     from haulyard.journal.folder import JobFolder
 
 #: Every key that no rule took, one a line; line feeds in them as %0A.
 UNMATCHED: Final = "unmatched.txt"
+_SAMPLES: Final = "SELECT rule, key, destination, min(id) FROM op WHERE action IN (?, ?) GROUP BY rule"
 _FIRST: Final = "SELECT key FROM op WHERE action = ? ORDER BY id LIMIT ?"
 
 
@@ -210,6 +210,23 @@ def first_keys(folder: JobFolder, action: Action, count: int) -> tuple[str, ...]
             with foreign_errors(path), closing(connect_reader(path)) as connection:
                 keys += [key for (key,) in connection.execute(_FIRST, (int(action), count - len(keys)))]
     return tuple(keys)
+
+
+def samples(folder: JobFolder, rules: Collection[int]) -> dict[int, tuple[str, str]]:
+    """Return, by rule, the first object that each of ``rules`` takes and where that goes.
+
+    Raises:
+        JobError: A shard is damaged.
+    """
+    found: dict[int, tuple[str, str]] = {}
+    for path in folder.shard_paths():
+        # Mostly the first shard has them all.
+        if not found.keys() >= set(rules):
+            with foreign_errors(path), closing(connect_reader(path)) as connection:
+                rows = connection.execute(_SAMPLES, (int(Action.ACT), int(Action.ORDERED)))
+                for rule, key, destination, _ in rows:
+                    found.setdefault(rule, (key, destination))
+    return found
 
 
 def _forget_parts(folder: JobFolder) -> None:

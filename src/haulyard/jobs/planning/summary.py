@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from haulyard.errors import JobError
 from haulyard.jobs.model import ARCHIVES, FALLBACK, NO_RULE, Action
 from haulyard.jobs.planning.findings import Findings
-from haulyard.jobs.planning.recording import UNMATCHED, first_keys, first_unmatched
+from haulyard.jobs.planning.recording import UNMATCHED, first_keys, first_unmatched, samples
 from haulyard.jobs.planning.requests_needed import (
     WORKED_ON,
     Asked,
@@ -52,6 +52,7 @@ class PlanSummary:
     """A plan in numbers; sizes in bytes, ``seconds`` and ``price`` (USD) are estimates for `apply`.
 
     ``rules`` has, in order, the label of each rule and of the fallback with its objects and bytes;
+    ``samples`` an object for each of them: its key, its destination, what it gets besides;
     ``actions`` has objects and bytes by the words of `haulyard.jobs.model.Action`. ``unmatched_keys`` are the
     first keys that no rule took (``unmatched.txt`` has all), ``unsafe_keys`` those that get no proper key.
     ``requests`` are those that `apply` makes, ``asked`` those that planning made, by kind. ``archived`` are
@@ -67,6 +68,7 @@ class PlanSummary:
     objects: int
     bytes: int
     rules: tuple[tuple[str, int, int], ...]
+    samples: tuple[tuple[str, str, str], ...]
     actions: Mapping[str, tuple[int, int]]
     unmatched_keys: tuple[str, ...]
     unsafe_keys: tuple[str, ...]
@@ -112,6 +114,7 @@ class PlanSummary:
         try:
             values["rules"] = tuple((label, objects, size) for label, objects, size in values["rules"])
             values["actions"] = {word: (objects, size) for word, (objects, size) in values["actions"].items()}
+            values["samples"] = tuple((key, place, gets) for key, place, gets in values["samples"])
             values["unmatched_keys"] = tuple(values["unmatched_keys"])
             values["unsafe_keys"] = tuple(values["unsafe_keys"])
             values["findings"] = Findings.from_json(values["findings"])
@@ -142,9 +145,18 @@ class PlanSummary:
             ]
         )
         shown += ["", *_table([(word, number(n), size(b)) for word, (n, b) in self.actions.items()])]
-        shown += [*self._unmatched_lines(), *self._unsafe_lines()]
+        shown += [*self._sample_lines(), *self._unmatched_lines(), *self._unsafe_lines()]
         shown += [*self._conflict_lines(), *self._cost_lines()]
         return [*shown, "", *self._next_lines()] if next_step else shown
+
+    def _sample_lines(self) -> list[str]:
+        if not self.samples:
+            return []
+        named = [
+            f"  {visible(key)}" + (f" -> {visible(place)}" if place else "") + (f"  ({gets})" if gets else "")
+            for key, place, gets in self.samples
+        ]
+        return ["", "For example:", *named]
 
     def _unmatched_lines(self) -> list[str]:
         if not self.unmatched:
@@ -234,6 +246,7 @@ def summarise(origin: Origin, tally: Tally, findings: Findings | None, prices: P
         objects=total.objects - folders.objects,
         bytes=total.bytes,
         rules=_by_rule(origin, tally),
+        samples=_samples(origin, tally),
         actions={
             action.word: (amount.objects, amount.bytes)
             for action in Action
@@ -285,6 +298,27 @@ def _way(origin: Origin) -> Way:
     if isinstance(source, LocalStore):
         return Way(verb, "up", batched, tier)
     return Way(verb, "down" if isinstance(destination, LocalStore) else "through", batched, tier)
+
+
+def _samples(origin: Origin, tally: Tally) -> tuple[tuple[str, str, str], ...]:
+    """Return an object of each rule, in the order of the rules; the fallback and no rule come last."""
+    acting = {Action.ACT, Action.ORDERED}
+    found = samples(origin.folder, {group.rule for group, _ in tally.items() if group.action in acting})
+    order = sorted(found, key=lambda rule: (rule < 0, abs(rule)))
+    return tuple((*found[rule], _gets(origin, rule)) for rule in order)
+
+
+def _gets(origin: Origin, rule: int) -> str:
+    """Return in a few words what objects get besides another key."""
+    given = {name: value for name, value in origin.specification.properties.items() if value}
+    own = origin.rules.rules[rule].properties if origin.rules is not None and rule >= 0 else None
+    named = [name for name in ("storage_class", "acl") if (own and getattr(own, name)) or given.get(name)]
+    words = [str((own and getattr(own, name)) or given[name]) for name in named]
+    if (own and own.metadata) or given.get("metadata"):
+        words.append("metadata")
+    if (own and (own.tags or own.remove_tags)) or given.get("tags") or origin.specification.remove_tags:
+        words.append("tags")
+    return ", ".join(words)
 
 
 def _by_rule(origin: Origin, tally: Tally) -> tuple[tuple[str, int, int], ...]:
