@@ -210,6 +210,17 @@ def test_what_was_undone_is_told_apart(tmp_path: Path) -> None:
     ]
     assert json.loads(_lines(reported)[1][6])["reason"] == "it changed since"
     assert [run["command"] for run in reported.summary["runs"]] == ["apply", "undo"]
+    said = "job: 0 of 3 objects done, 0 failed, 1 left, 1 undone, 1 kept by undo"
+    assert reported.text().splitlines()[0] == said
+    assert (reported.fields()["undone"], reported.fields()["kept"]) == (1, 1)
+
+
+def test_a_plan_with_conflicts_says_how_to_begin(tmp_path: Path) -> None:
+    folder = make_job(str(tmp_path), stage=Stage.PLANNED)
+    add_shard(folder, [row("in/a", conflict=Conflict.EXISTS)])
+    folder.write("summary", {"actions": {"act": [1, 100]}, "findings": {"exists": 1}})
+    commands = write_report(folder).summary["next"]
+    assert commands == ["haul plan show job", "haul apply job --on-conflict skip|overwrite|suffix"]
 
 
 def test_a_damaged_journal_is_said_and_nothing_is_guessed(applied: JobFolder) -> None:
@@ -307,6 +318,6 @@ def test_another_kind_of_job_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_printed_names_the_files(applied: JobFolder) -> None:
     reported = write_report(applied)
-    assert reported.text().splitlines()[0] == "job: 4 of 8 objects done, 1 failed"
+    assert reported.text().splitlines()[0] == "job: 4 of 8 objects done, 1 failed, 2 left, 1 skipped"
     assert str(reported.fields()["page"]).endswith("job/report/report.html")
     assert reported.fields()["failed"] == 1

@@ -188,6 +188,58 @@ def test_all_jobs_are_listed_also_the_damaged_and_those_of_another_kind(tmp_path
     assert lines[2].split() == ["b-planned", "move", "planned", "0", "0", "0"]
 
 
+def test_the_table_counts_an_object_once_and_as_the_detail_does(tmp_path: Path) -> None:
+    folder = make_job(str(tmp_path), stage=Stage.UNDONE)
+    add_shard(
+        folder,
+        [row("in/1"), row("in/2"), row("in/3")],
+        [
+            begun(),
+            *((item, "done", item, COPIED) for item in (1, 2, 3)),
+            begun(100, 9, undo=True),
+            (1, "undone", 101, {}),
+            (2, "undone", 101, {}),
+            (3, "kept", 102, {"reason": "it changed since"}),
+        ],
+    )
+    status = status_of(folder, clock=_long_ago)
+    assert "  3 objects: 2 undone, 1 kept by undo; 0 B of 300 B done" in status.lines()
+    assert [line.split() for line in table([status])] == [
+        ["job", "verb", "state", "objects", "done", "failed", "undone", "kept"],
+        ["job", "move", "undone", "3", "0", "0", "2", "1"],
+    ]
+
+
+def test_numbers_in_the_table_add_up_to_the_objects(folder: JobFolder) -> None:
+    status = status_of(folder, clock=_long_ago)
+    assert [line.split() for line in table([status])] == [
+        ["job", "verb", "state", "objects", "done", "failed", "left"],
+        ["job", "move", "applying", "7", "2", "1", "4"],
+    ]
+
+
+def test_undecided_conflicts_are_part_of_the_next_command(tmp_path: Path) -> None:
+    folder = make_job(str(tmp_path), stage=Stage.PLANNED)
+    folder.write("summary", {"actions": {"act": [3, 300]}, "findings": {"collisions": 2, "exists": 1}})
+    status = status_of(folder)
+    decide = "haul apply job --on-conflict skip|overwrite|suffix"
+    assert status.lines()[-1] == f"  do it, and decide about 3 conflicts: {decide}"
+    assert status.fields()["undecided_conflicts"] == 3
+    folder.write("state", {**(folder.read("state") or {}), "on_conflict": "skip"})
+    assert status_of(folder).lines()[-1] == "  do it: haul apply job"
+
+
+def test_that_apply_refuses_unmatched_keys_is_said_before_anybody_tries(tmp_path: Path) -> None:
+    folder = make_job(str(tmp_path), stage=Stage.PLANNED)
+    folder.write(
+        "summary", {"actions": {"act": [3, 300], "unmatched": [1, 100]}, "findings": {"collisions": 2}}
+    )
+    assert status_of(folder).lines()[-1] == (
+        "  apply refuses, for no rule takes 1 object (unmatched.txt); add a rule or a [fallback]"
+        " and plan again: haul plan … --job job --new"
+    )
+
+
 def test_keys_and_reasons_cannot_steer_a_terminal(tmp_path: Path) -> None:
     folder = make_job(str(tmp_path), stage=Stage.APPLIED)
     details: dict[str, Any] = {**DENIED, "message": "no\r\x1b[2J"}

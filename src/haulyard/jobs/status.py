@@ -19,17 +19,18 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from haulyard.errors import JobError
 from haulyard.jobs.inventory import missing_shards
 from haulyard.jobs.model import PLAN_TABLE, Action, Phase, Stage
+from haulyard.jobs.next_steps import Obstacles, next_steps
 from haulyard.jobs.specification import Specification
 from haulyard.journal.folder import JobFolder, list_jobs
 from haulyard.journal.opening import connect_reader
 from haulyard.journal.reporting import wording
-from haulyard.journal.reporting.content import Step
 from haulyard.journal.shard import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from haulyard.journal.folder import Holder
+    from haulyard.journal.reporting.content import Step
 
 _ACTING: Final = f"FROM {PLAN_TABLE} WHERE action IN ({Action.ACT:d}, {Action.FOLDER:d})"
 _SUMS: Final = f"SELECT count(*), coalesce(sum(max(size, 0)), 0) {_ACTING}"
@@ -40,6 +41,10 @@ SAMPLES: Final = 5
 #: The rate is that of so many seconds before now.
 RECENT: Final = 60.0
 UNKNOWN: Final = "unknown"
+#: The table of jobs; from ``objects`` on they are numbers, and ``objects`` is the sum of the others.
+COLUMNS: Final = ("job", "verb", "state", "objects", "done", "failed", "left", "skipped", "undone", "kept")
+# So many of them are shown even if they are zero everywhere.
+_ALWAYS: Final = 6
 
 _WORKED_ON: Final = frozenset({Action.ACT.word, Action.FOLDER.word, Action.ORDERED.word})
 _OVER: Final = frozenset({Phase.DONE.value, Phase.SKIPPED.value, Phase.UNDONE.value, Phase.KEPT.value})
@@ -65,7 +70,8 @@ class JobStatus:
     those are known. ``left_alone`` counts what the plan does not act on, by reason,
     empty until it is finished. ``failures`` are the first keys
     with their reasons, ``rate`` the operations a second over the last minute, 0.0 at rest. ``damaged`` has a
-    sentence for everything that cannot be read; the counts are then without it.
+    sentence for everything that cannot be read; the counts are then without it. ``obstacles`` are why
+    `haul apply` refuses.
     """
 
     kind: ClassVar[str] = "status"
@@ -83,6 +89,7 @@ class JobStatus:
     failures: tuple[tuple[str, str], ...] = ()
     rate: float = 0.0
     damaged: tuple[str, ...] = ()
+    obstacles: Obstacles = field(default_factory=Obstacles)
 
     @property
     def objects(self) -> int:
@@ -120,7 +127,9 @@ class JobStatus:
     @property
     def steps(self) -> list[Step]:
         """What to do next."""
-        return next_steps(self.name, self.stage, self.phases, is_running=self.is_running)
+        return next_steps(
+            self.name, self.stage, self.phases, is_running=self.is_running, obstacles=self.obstacles
+        )
 
     def lines(self) -> list[str]:
         """Return everything, for people."""
@@ -141,18 +150,23 @@ class JobStatus:
         lines += [f"  {step.why} {step.command}" for step in self.steps]
         return lines
 
-    def row(self) -> tuple[str, str, str, str, str, str]:
-        """Return the cells of its line in a table of jobs: name, verb, state, objects, done, failed."""
+    def row(self) -> tuple[str, ...]:
+        """Return the cells of its line in a table of jobs, in the order of `COLUMNS`.
+
+        An object is counted once: what was done and then undone is undone. ``left`` is what has not come to
+        its end, as in `left`.
+        """
         state = "running" if self.is_running else self.stage
-        over = sum(self.phases.get(phase, 0) for phase in _OVER)
-        return (
-            self.name,
-            self.verb,
-            f"{state}, damaged" if self.damaged and state != UNKNOWN else state,
-            wording.number(self.objects),
-            wording.number(over),
-            wording.number(self.failed),
+        phases = (Phase.SKIPPED, Phase.UNDONE, Phase.KEPT)
+        counts = (
+            self.objects,
+            self.phases.get(Phase.DONE, 0),
+            self.failed,
+            self.left,
+            *(self.phases.get(phase, 0) for phase in phases),
         )
+        state = f"{state}, damaged" if self.damaged and state != UNKNOWN else state
+        return (self.name, self.verb, state, *map(wording.number, counts))
 
     def text(self) -> str:
         """Return the lines as one text."""
@@ -179,6 +193,7 @@ class JobStatus:
             "left": self.left,
             "failed": self.failed,
             "left_alone": dict(self.left_alone),
+            "undecided_conflicts": self.obstacles.undecided,
             "failures": [{"key": key, "message": reason} for key, reason in self.failures],
             "objects_a_second": round(self.rate, 3),
             "seconds_left": None if self.seconds_left is None else round(self.seconds_left, 1),
@@ -218,28 +233,6 @@ class JobStatus:
         return f"{wording.things(self.objects, 'object')}: {', '.join(parts)}; {sizes}"
 
 
-def next_steps(name: str, stage: str, phases: Mapping[str, int], *, is_running: bool) -> list[Step]:
-    """Return what a person may want to do with a job now."""
-    if is_running:
-        return [Step("see how it goes:", f"haul status {name}")]
-    again = [Step("try again what failed:", f"haul apply {name}")] if phases.get(Phase.FAILED) else []
-    report = Step("see what happened:", f"haul report {name}")
-    undo = Step("take it back:", f"haul undo {name}")
-    steps: dict[str, list[Step]] = {
-        Stage.PLANNED: [
-            Step("look at the plan:", f"haul plan show {name}"),
-            Step("do it:", f"haul apply {name}"),
-        ],
-        Stage.APPLYING: [Step("go on:", f"haul apply {name}"), report, undo],
-        Stage.APPLIED: [*again, report, undo],
-        Stage.UNDOING: [Step("go on undoing:", f"haul undo {name}"), report],
-        Stage.UNDONE: [report],
-        UNKNOWN: [],
-    }
-    unplanned = [Step("finish the plan: run the same command again,", f"haul plan … --job {name}")]
-    return steps.get(stage, unplanned)
-
-
 def status_of(folder: JobFolder, *, clock: Callable[[], float] = time.time) -> JobStatus:
     """Return how a job stands; what is damaged is said in the status, not raised."""
     holder = folder.holder()
@@ -270,6 +263,7 @@ def status_of(folder: JobFolder, *, clock: Callable[[], float] = time.time) -> J
         tuple(reading.failures),
         _rate(reading.recent, holder, clock()),
         tuple(reading.damaged),
+        Obstacles.of(folder),
     )
 
 
@@ -294,10 +288,11 @@ def statuses(directory: str, *, clock: Callable[[], float] = time.time) -> Itera
 
 
 def table(statuses: Sequence[JobStatus]) -> list[str]:
-    """Return a table of jobs, for people."""
-    heads = ("job", "verb", "state", "objects", "done", "failed")
-    rows = [heads, *(each.row() for each in statuses)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(heads))]
+    """Return a table of jobs, for people; what no job has (``undone``, for example) has no column."""
+    told = [each.row() for each in statuses]
+    shown = [at for at in range(len(COLUMNS)) if at < _ALWAYS or any(row[at] != "0" for row in told)]
+    rows = [[row[at] for at in shown] for row in (COLUMNS, *told)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
             cell.rjust(width) if at >= 3 else cell.ljust(width)  # noqa: PLR2004 -- the numbers follow

@@ -54,7 +54,7 @@ class Reported:
     @property
     def failed(self) -> int:
         """How many objects are failed."""
-        return int(self.summary["failed"]["objects"])
+        return self._count("failed")
 
     @property
     def is_whole(self) -> bool:
@@ -63,10 +63,11 @@ class Reported:
 
     def text(self) -> str:
         """Return what it comes to and where it is, for people."""
-        acting, done = self.summary["acting"], self.summary["done"]
-        all_of_them = wording.things(acting["objects"], "object")
-        done_and_failed = f"{wording.number(done['objects'])} of {all_of_them} done"
-        lines = [f"{self.summary['job']}: {done_and_failed}, {wording.number(self.failed)} failed"]
+        all_of_them = wording.things(self.summary["acting"]["objects"], "object")
+        ends = [f"{wording.number(self._count('done'))} of {all_of_them} done"]
+        ends.append(f"{wording.number(self.failed)} failed")
+        ends += [f"{wording.number(n)} {word}" for word, n in self._rest().items() if n]
+        lines = [f"{self.summary['job']}: {', '.join(ends)}"]
         lines += [f"damaged: {wording.visible(each)}" for each in self.summary["damaged"]]
         lines += [os.path.join(self.directory, name) for name in (PAGE, SUMMARY, COMPLETION)]
         return "\n".join(lines)
@@ -81,8 +82,21 @@ class Reported:
             "acting": self.summary["acting"]["objects"],
             "done": self.summary["done"]["objects"],
             "failed": self.failed,
+            **{word: self._count(word) for word in ("skipped", "undone", "kept")},
             "damaged": self.summary["damaged"],
         }
+
+    def _rest(self) -> dict[str, int]:
+        """Return how many are neither done nor failed, in words that `haul status` uses, too."""
+        return {
+            "left": sum(map(self._count, ("left", "copied", "returned"))),
+            "skipped": self._count("skipped"),
+            "undone": self._count("undone"),
+            "kept by undo": self._count("kept"),
+        }
+
+    def _count(self, phase: str) -> int:
+        return int(self.summary[phase]["objects"])
 
 
 def write_report(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from haulyard._version import __version__
 from haulyard.errors import HaulError, JobError
 from haulyard.jobs.model import FALLBACK, Phase, Stage
+from haulyard.jobs.next_steps import Obstacles, next_steps
 from haulyard.jobs.rules import Rules
-from haulyard.jobs.status import UNKNOWN, next_steps
+from haulyard.jobs.status import UNKNOWN
 from haulyard.journal.reporting.completion import COLUMNS
 from haulyard.journal.reporting.content import Breakdown, Content, Figure, Share
 from haulyard.journal.reporting.durations import ERROR
@@ -37,6 +38,7 @@ class About:
     rules: tuple[str, ...]
     made: float
     damaged: tuple[str, ...] = ()
+    obstacles: Obstacles = field(default_factory=Obstacles)
 
     @classmethod
     def of(cls, folder: JobFolder, specification: Specification, now: float) -> About:
@@ -46,12 +48,23 @@ class About:
             stage = Stage((folder.read("state") or {}).get("stage", Stage.PLANNING)).value
         except (JobError, ValueError) as error:
             stage, damaged = UNKNOWN, (str(error),)
-        return cls(folder.name, specification, stage, folder.holder(), _rules(specification), now, damaged)
+        return cls(
+            folder.name,
+            specification,
+            stage,
+            folder.holder(),
+            _rules(specification),
+            now,
+            damaged,
+            Obstacles.of(folder),
+        )
 
     def steps(self, account: Account) -> list[Step]:
         """Return what to do next; this report is not among it."""
         phases = {phase: total.objects for phase, total in account.phases.items()}
-        steps = next_steps(self.name, self.stage, phases, is_running=self.holder is not None)
+        steps = next_steps(
+            self.name, self.stage, phases, is_running=self.holder is not None, obstacles=self.obstacles
+        )
         return [step for step in steps if not step.command.startswith("haul report")]
 
     def rule(self, index: int) -> str:
