@@ -350,6 +350,19 @@ async def test_what_failed_behind_its_copy_is_undone(quick_path: Path) -> None:
     assert things(store) == WHOLE
 
 
+async def test_names_that_a_directory_cannot_hold_do_not_keep_a_job_from_being_undone(
+    quick_path: Path,
+) -> None:
+    store = store_of({"in/a": b"a", "in/../b": b"b"})
+    lab = Lab(str(quick_path), {"b": store})
+    await lab.planned(Verb.MOVE, "s3://b/in/", f"{quick_path}/target/")
+    tally = await lab.apply()
+    assert (tally.done, tally.failed) == (1, 1)
+    tally = await lab.undo()
+    assert (tally.done, tally.failed) == (1, 0)
+    assert contents(store) == {"in/a": b"a", "in/../b": b"b"}
+
+
 async def test_the_survey_tells_kinds_and_the_first_of_each_reason(quick_path: Path) -> None:
     objects = {f"in/{number:02}": b"x" for number in range(25)}
     lab, _, _ = await lab_of(quick_path, objects, Verb.DELETE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from haulyard.errors import NotFound
+from haulyard.errors import NotFound, UnsafeName
 from haulyard.jobs.model import Action, Operation, Phase, Verb
 
 if TYPE_CHECKING:
@@ -16,7 +16,11 @@ async def found(shop: Workshop, operation: Operation) -> tuple[Phase, dict[str, 
     if operation.action == Action.FOLDER:
         return await _placeholder(shop, operation)
     if shop.verb.writes_elsewhere:
-        copied = await shop.copying.found(operation)
+        try:
+            copied = await shop.copying.found(operation)
+        except UnsafeName:
+            # The destination cannot hold a name like this: nothing was written.
+            return None
         return None if copied is None else (Phase.COPIED, copied.details(operation, 0.0))
     if shop.verb is Verb.DELETE and not operation.version:
         return await _deletion(shop, operation)
