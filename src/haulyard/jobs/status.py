@@ -41,8 +41,8 @@ SAMPLES: Final = 5
 #: The rate is that of so many seconds before now.
 RECENT: Final = 60.0
 UNKNOWN: Final = "unknown"
-#: The table of jobs; from ``objects`` on they are numbers, and ``objects`` is the sum of the others.
-COLUMNS: Final = ("job", "verb", "state", "objects", "done", "failed", "left", "skipped", "undone", "kept")
+#: The table of jobs; what is in none of the columns after ``objects`` is left.
+COLUMNS: Final = ("job", "verb", "state", "objects", "done", "failed", "skipped", "undone", "kept")
 # So many of them are shown even if they are zero everywhere.
 _ALWAYS: Final = 6
 
@@ -153,8 +153,7 @@ class JobStatus:
     def row(self) -> tuple[str, ...]:
         """Return the cells of its line in a table of jobs, in the order of `COLUMNS`.
 
-        An object is counted once: what was done and then undone is undone. ``left`` is what has not come to
-        its end, as in `left`.
+        An object is counted once: what was done and then undone is undone.
         """
         state = "running" if self.is_running else self.stage
         phases = (Phase.SKIPPED, Phase.UNDONE, Phase.KEPT)
@@ -162,7 +161,6 @@ class JobStatus:
             self.objects,
             self.phases.get(Phase.DONE, 0),
             self.failed,
-            self.left,
             *(self.phases.get(phase, 0) for phase in phases),
         )
         state = f"{state}, damaged" if self.damaged and state != UNKNOWN else state
