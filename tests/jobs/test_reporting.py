@@ -151,6 +151,24 @@ def test_time_counts_only_while_somebody_worked(applied: JobFolder) -> None:
     assert summary["latency"]["count"] == 5
 
 
+def test_the_peak_is_that_of_the_steps_that_are_shown(tmp_path: Path) -> None:
+    folder = make_job(str(tmp_path), stage=Stage.APPLIED)
+    ended = [0.05] * 96 + [float(at) for at in range(1, 12)]
+    rows = [row(f"in/{at}") for at in range(len(ended))]
+    add_shard(folder, rows, [begun(), *((item, "done", at, COPIED) for item, at in enumerate(ended, 1))])
+    reported = write_report(folder)
+    told = reported.summary["throughput"]
+    assert told["bin_seconds"] == 1
+    assert told["peak_objects_a_second"] == max(each[1] for each in told["bins"]) == 96
+    assert "peak 96, over 1 s" in _page(reported)
+
+
+def test_conflicts_are_named_and_explained(applied: JobFolder) -> None:
+    text = _page(write_report(applied))
+    assert "<h2>Conflicts over destinations</h2>" in text
+    assert "collision: several sources have one destination" in text
+
+
 def test_the_page_shows_the_numbers_and_escapes_keys(applied: JobFolder) -> None:
     text = _page(write_report(applied))
     assert "<script" not in text

@@ -122,6 +122,27 @@ def test_runs_of_any_length_are_drawn_with_a_time_axis(seconds: float) -> None:
     assert _Page(render(content)).elements.count("svg") == 2
 
 
+def test_times_of_short_bins_are_told_apart() -> None:
+    content = Content("job", "Copy report")
+    for eighth in range(3):
+        content.throughput.add(_START + eighth / 8, 1, 0)
+    content.runs.add(Run(_START, _START + 0.5, "apply", "host", 1))
+    text = render(content)
+    for told in ("08:53:20.000<", "08:53:20.125<", "08:53:20.250<"):
+        assert told in text
+    content.throughput.fit(100)
+    assert "08:53:20<" in render(content)
+
+
+def test_half_seconds_on_the_time_axis_are_told_apart() -> None:
+    content = Content("job", "Copy report")
+    content.throughput.add(_START, 1, 0)
+    content.runs.add(Run(_START, _START + 1, "apply", "host", 1))
+    text = render(content)
+    assert "08:53:20.0" in text
+    assert "08:53:20.5" in text
+
+
 def test_more_failures_than_are_listed_are_said_to_be_elsewhere() -> None:
     assert "1 of 3; all are in completion.csv." in render(_content())
 

@@ -44,13 +44,34 @@ def test_a_pause_of_days_does_not_blur_short_runs() -> None:
     assert len(throughput.bins()) == 200
 
 
-def test_the_peak_is_over_at_least_a_second() -> None:
+def test_the_peak_is_the_highest_of_the_bins() -> None:
     throughput = Throughput()
-    for _ in range(50):
+    for _ in range(96):
         throughput.add(_START + 0.01, 1, 0)
     throughput.add(_START + 0.99, 10, 0)
-    assert throughput.width < 1
-    assert throughput.peak() == 60
+    assert throughput.peak() == max(each.objects for each in throughput.bins()) / throughput.width == 768
+
+
+@pytest.mark.parametrize(
+    ("seconds", "width"), [(0.0, 0.125), (1.0, 0.125), (3.0, 0.5), (8.0, 1.0), (11.0, 1.0), (86400.0, 1.0)]
+)
+def test_bins_are_no_shorter_than_figures_make_sense(seconds: float, width: float) -> None:
+    throughput = Throughput()
+    for eighth in range(16):
+        throughput.add(_START + eighth / 8, 96 if eighth == 3 else 0, 1)
+    throughput.fit(seconds)
+    assert throughput.width == width
+    assert throughput.peak() == 96 / width
+    assert sum(each.size for each in throughput.bins()) == 16
+
+
+def test_bins_that_are_wide_already_stay() -> None:
+    throughput = Throughput()
+    for second in range(1000):
+        throughput.add(_START + second, 1, 0)
+    before = throughput.bins()
+    throughput.fit(1000)
+    assert throughput.bins() == before
 
 
 def test_shards_of_one_run_are_one_run() -> None:

@@ -127,6 +127,7 @@ def write_report(
         with Completion(os.path.join(directory, COMPLETION)) as completion:
             for path in folder.shard_paths():
                 fold(path, account, completion, names)
+        account.throughput.fit(account.seconds)
         summary = fields_of(about, account)
         durable.replace(os.path.join(directory, SUMMARY), json.dumps(summary, indent=1).encode() + b"\n")
         if not charts.available():

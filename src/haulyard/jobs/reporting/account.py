@@ -109,7 +109,7 @@ class Account:
 
     @property
     def peak(self) -> float:
-        """The most objects a second, over at least a second; never less than the average."""
+        """The most objects a second, in one of the bins; never less than the average."""
         return max(self.throughput.peak(), self.rate)
 
     def fail(self, failure: Failure) -> None:

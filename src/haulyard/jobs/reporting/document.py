@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 _CHECKSUM: Final = "checksum"
 _FALLBACK_NAME: Final = "(fallback)"
+_CONFLICTS: Final = (
+    "As planned. collision: several sources have one destination; exists: another object is there; same: the"
+    " same content is there already."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +217,15 @@ def _figures(about: About, account: Account) -> list[Figure]:
     if runs := account.runs.all():
         figures += [
             Figure("Duration", duration(account.seconds), f"in {things(len(runs), 'run')}"),
-            Figure("Objects a second", number(account.rate), f"peak {number(account.peak)}"),
+            Figure("Objects a second", number(account.rate), _peak(account)),
         ]
     return figures
+
+
+def _peak(account: Account) -> str:
+    """Return the highest step of the chart; nothing where a run was shorter than one."""
+    peak = account.throughput.peak()
+    return f"peak {number(peak)}, over {duration(account.throughput.width)}" if peak >= account.rate else ""
 
 
 def _breakdowns(about: About, account: Account) -> list[Breakdown]:
@@ -238,7 +248,7 @@ def _breakdowns(about: About, account: Account) -> list[Breakdown]:
         Breakdown(
             "Left alone by the plan", "reason", "objects", alone, empty="The plan acts on everything listed."
         ),
-        Breakdown("Conflicts at the destination", "conflict", "objects", conflicts),
+        Breakdown("Conflicts over destinations", "conflict", "objects", conflicts, note=_CONFLICTS),
         Breakdown("Verified by", "means", "objects", verified),
     ]
 

@@ -228,7 +228,10 @@ def _time_axis(axes: Axes, piece: Stretch, room: float) -> None:
     step = next((each for each in _STEPS if span / each <= most), _DAY * math.ceil(span / _DAY / most))
     first = math.ceil(piece.start / step) * step
     ticks = [first + at * step for at in range(int((piece.start + span - first) // step) + 1)]
-    axes.set_xticks(ticks, [f"{datetime.fromtimestamp(each, UTC):{_clock(step, span)}}" for each in ticks])
+    words = [f"{datetime.fromtimestamp(each, UTC):{_clock(step, span)}}" for each in ticks]
+    if step < 1:
+        words = [f"{word}.{each % 1 * 10:.0f}" for word, each in zip(words, ticks, strict=True)]
+    axes.set_xticks(ticks, words)
 
 
 def _clock(step: float, span: float) -> str:

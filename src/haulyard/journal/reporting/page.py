@@ -6,6 +6,7 @@ escaped besides: keys may be called ``<script>``. Behind each chart stands a tab
 
 from __future__ import annotations
 
+import math
 from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -84,7 +85,7 @@ def _throughput(content: Content, *, drawn: bool) -> Iterator[str]:
         ("from (UTC)", content.unit, "bytes", f"{content.unit}/s", "bytes/s"),
         (
             (
-                moment(each.start)[:19],
+                _start(each.start, width),
                 number(each.objects),
                 size(each.size),
                 number(each.objects / width),
@@ -116,6 +117,12 @@ def _throughput(content: Content, *, drawn: bool) -> Iterator[str]:
         )
         table = _table(("command", "from (UTC)", "to", "took", "host, process"), rows, numbers=())
         yield f'<section><h2>Runs</h2>{_of(len(runs))}<div class="scroll">{table}</div></section>'
+
+
+def _start(at: float, width: float) -> str:
+    """Return when a bin begins: as exact as bins are wide, which are powers of two."""
+    digits = max(0, round(-math.log2(width)))
+    return moment(at)[:19] + (f"{at % 1:.{digits}f}"[1:] if digits else "")
 
 
 def _of(runs: int) -> str:

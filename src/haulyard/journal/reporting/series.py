@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 BINS: Final = 300
 #: Seconds; a power of two, so that the edges of halves fall on the edges of wholes.
 _FIRST_WIDTH: Final = 1 / 8
+#: Seconds of a bin, and the fewest bins, that `Throughput.fit` is content with.
+_READABLE, _FEWEST = 1.0, 8
 # One process goes on with the next shard at once; the same process id much later is another process.
 _SAME_RUN: Final = 5.0
 # So many intervals are held before they are put together.
@@ -29,10 +31,10 @@ class Bin(NamedTuple):
 class Throughput:
     """Objects and bytes over time, in at most `BINS` bins that hold anything.
 
-    Bins begin at an eighth of a second. Whenever more than `BINS` of them hold something, all become twice
-    as wide and neighbours are put together: memory stays the same however long a job takes, and what comes
-    out does not depend on the order of what was added. Times in which nothing happened cost nothing, so
-    that a pause of days between two short runs does not blur them.
+    Bins are an eighth of a second wide at first. Whenever more than `BINS` of them hold something, all
+    become twice as wide and neighbours are put together: memory stays the same however long a job takes, and
+    what comes out does not depend on the order of what was added. Times in which nothing happened cost
+    nothing, so that a pause of days between two short runs does not blur them.
     """
 
     def __init__(self) -> None:
@@ -56,13 +58,18 @@ class Throughput:
         """Return the bins that hold anything, in order."""
         return [Bin(index * self.width, *held) for index, held in sorted(self._bins.items())]
 
+    def fit(self, seconds: float) -> None:
+        """Widen the bins to what ``seconds`` of work can fill: a second from 8 s on, at least eight below.
+
+        What comes to its end is written down by the group. In shorter bins one group stands beside none, and
+        the figures are about the groups.
+        """
+        while self.width < min(_READABLE, seconds / _FEWEST):
+            self._widen()
+
     def peak(self) -> float:
-        """Return the most objects a second, over the width of a bin but at least one second."""
-        fold = max(int(self._per_second), 1)
-        sums: dict[int, int] = {}
-        for index, (objects, _) in self._bins.items():
-            sums[index // fold] = sums.get(index // fold, 0) + objects
-        return max(sums.values(), default=0) / max(self.width, 1.0)
+        """Return the most objects a second, over the width of a bin."""
+        return max((objects for objects, _ in self._bins.values()), default=0) * self._per_second
 
     def _widen(self) -> None:
         self.width *= 2
