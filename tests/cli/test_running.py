@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -93,23 +93,30 @@ def test_the_second_signal_cancels(haul: Box, probe: Probe) -> None:
     assert parked == [True]
 
 
-def test_the_third_ends_the_process(haul: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_third_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    stop = Stop()
+    for count in range(3):
+        assert len(ended) == 0, count
+        stop.on_arrival(signal.SIGINT, None)
+    assert ended == [130]
+
+
+def test_signals_are_counted_while_the_loop_hears_nothing(
+    haul: Box, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ended: list[int] = []
     monkeypatch.setattr(os, "_exit", ended.append)
 
-    class Task:
-        def cancel(self) -> None:
-            return
+    async def work(_: Context) -> int:
+        for _number in range(3):
+            signal.raise_signal(signal.SIGINT)
+        assert ended == [130]
+        return 0
 
-    class Deaf:
-        def note(self, text: str) -> None:
-            return
-
-    stop = Stop()
-    task: Any = Task()
-    output: Any = Deaf()
-    for _ in range(3):
-        stop.on_signal(task, output)
+    probe.does = work
+    haul("probe")
     assert ended == [130]
 
 

@@ -37,6 +37,8 @@ async def _supervise(command: Coroutine[object, object, int], context: Context) 
     task = loop.create_task(command)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, context.stop.on_signal, task, context.output)
+        # In place of one that does nothing: what wakes the loop is not what is set here.
+        signal.signal(number, context.stop.on_arrival)
     try:
         return await task
     except asyncio.CancelledError:

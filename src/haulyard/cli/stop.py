@@ -32,7 +32,7 @@ class Stop:
         """Seconds that what is in flight gets to finish, after the first signal."""
         self._event: asyncio.Event | None = None
         self._attended = 0
-        self._signals = 0
+        self._arrived = 0
 
     def is_requested(self) -> bool:
         """Return ``requested``, for who wants a function."""
@@ -61,13 +61,19 @@ class Stop:
         finally:
             self._attended -= 1
 
+    def on_arrival(self, _number: int, _frame: object) -> None:
+        """Count a signal, and end the process at the third.
+
+        It is called also while the event loop hears nothing: a regular expression may take for ever.
+        """
+        self._arrived += 1
+        if self._arrived > 2:  # noqa: PLR2004 -- once: gently, twice: now, three times: at any price
+            os._exit(exits.INTERRUPTED)
+
     def on_signal(self, task: asyncio.Task[int], output: Output) -> None:
-        """Count a signal and do what its number asks for."""
-        self._signals += 1
+        """Do what the first signal, and the second, ask for."""
         patient = self._attended > 0 and not self.requested
         self.request()
-        if self._signals > 2:  # noqa: PLR2004 -- once: gently, twice: now, three times: at any price
-            os._exit(exits.INTERRUPTED)
         if patient:
             output.note("stopping: what is in flight is finished or parked; Ctrl-C again stops now")
             # What takes longer is parked: a large object in parts would otherwise go on to its end.
