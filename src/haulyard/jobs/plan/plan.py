@@ -127,13 +127,31 @@ class Plan:
         ``plan``      ``shard id action rule key version size modified etag storage_class destination wave
                       conflict present``: one row an object
         ``journal``   ``shard id phase at details``: the last that was written down of an operation
-        ``outcome``   all columns of ``plan`` with ``phase at details``, NULL where nothing was written down
+        ``outcome``   all columns of ``plan`` with ``phase at details``, NULL where nothing was written down;
+                      ``destination`` is where the object went, which a suffix may have made another name
         ============  =======================================================================================
 
-        ``action`` and ``conflict`` are words (``act``, ``collision``), ``rule`` is what `rule` returns.
-        ``size`` is in bytes, ``modified`` and ``at`` are POSIX seconds, NULL where the source did not say.
-        ``details`` is JSON: ``details ->> '$.etag'``. The tables are filled when they are asked for, which
-        takes some seconds for a million rows.
+        ``rule`` is what `rule` returns. ``size`` is in bytes, ``modified`` and ``at`` are POSIX seconds, NULL
+        where the source did not say. ``details`` is JSON: ``details ->> '$.etag'``. The others:
+
+        ============  =======================================================================================
+        column        values
+        ============  =======================================================================================
+        ``action``    worked on: ``act``, ``folder`` (a placeholder that the rules ask for; its ``key`` is
+                      ``''``). Left alone: ``in-place``, ``skipped``, ``unmatched``, ``unsafe``, ``cycle``,
+                      ``marker``
+        ``conflict``  ``none``; ``collision``: several sources have this destination; ``exists``: another
+                      object is at the destination; ``same``: the same content is there, or, where ``action``
+                      is ``skipped``, the object was listed before. ``collision`` and ``exists`` need a
+                      decision before `apply`
+        ``wave``      the order among rows whose order matters: none begins before those of the waves before
+                      it have ended. 0 where it does not matter, and for those that come first
+        ``present``   the ETag of what was at the destination when the plan was made, ``''`` where nothing was
+        ``phase``     ``copied``, ``done``, ``failed``, ``skipped``; of an undo ``returned`` (copied back),
+                      ``undone``, ``kept`` (left as it is)
+        ============  =======================================================================================
+
+        The tables are filled when they are asked for, which takes some seconds for a million rows.
 
         Raises:
             ConfigError: The statement is wrong, or would write.
