@@ -56,6 +56,7 @@ class SettingOptions(TypedDict, total=False):
     request_checksum_calculation: Literal["when_supported", "when_required"] | None
     response_checksum_validation: Literal["when_supported", "when_required"] | None
     state_dir: str | None
+    job_dir: str | None
 
 
 class Properties(TypedDict, total=False):
