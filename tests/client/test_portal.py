@@ -138,13 +138,12 @@ def test_a_call_from_the_loop_itself_says_so(portal: Portal) -> None:
 def test_an_interruption_cancels_the_call_and_waits_until_it_is_clean(portal: Portal) -> None:
     cleaned = threading.Event()
 
-    def interrupt(loop: asyncio.AbstractEventLoop) -> None:
-        nonlocal again
-        # CPython loses a signal that comes between its last look and the system call that waits for a lock.
-        again = loop.call_later(5, interrupt, loop)
-        os.kill(os.getpid(), signal.SIGINT)
+    again: list[asyncio.TimerHandle] = []
 
-    again: asyncio.TimerHandle | None = None
+    def interrupt(loop: asyncio.AbstractEventLoop) -> None:
+        # CPython loses a signal that comes between its last look and the system call that waits for a lock.
+        again[:] = [loop.call_later(5, interrupt, loop)]
+        os.kill(os.getpid(), signal.SIGINT)
 
     async def work() -> None:
         loop = asyncio.get_running_loop()
@@ -152,8 +151,8 @@ def test_an_interruption_cancels_the_call_and_waits_until_it_is_clean(portal: Po
         try:
             await asyncio.sleep(3600)
         finally:
-            if again is not None:
-                again.cancel()
+            for timer in again:
+                timer.cancel()
             await asyncio.sleep(0)
             cleaned.set()
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from haulyard.config import resolve
+from haulyard.config.ends import ENDS, ends_of
 from haulyard.errors import JobError
 from haulyard.jobs.model import Verb
-from haulyard.jobs.specification import ENDS, Specification, ends_of
+from haulyard.jobs.specification import Specification
 
 FULL = Specification(
     Verb.MOVE,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from haulyard._version import __version__
 from haulyard.cli import exits, jobs
+from haulyard.config.ends import ends_of
 from haulyard.errors import ConfigError, HaulError
 from haulyard.events import Warned
 from haulyard.jobs import conduct
@@ -21,7 +22,7 @@ from haulyard.jobs.rules import Rules
 from haulyard.jobs.rules.expand import NEVER
 from haulyard.jobs.rules.given import ACLS, STORAGE_CLASSES, one_of
 from haulyard.jobs.rules.mistakes import RulesError
-from haulyard.jobs.specification import Specification, ends_of
+from haulyard.jobs.specification import Specification
 from haulyard.models import ObjectInfo
 from haulyard.url import LocalPath, S3Url, StdStream, parse
 

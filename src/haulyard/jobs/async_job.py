@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from haulyard._version import __version__
 from haulyard.client.arguments import patterns_of
 from haulyard.client.session import both, session_of
+from haulyard.config.ends import ends_of
 from haulyard.errors import ConfigError, TransferError
 from haulyard.jobs import conduct
 from haulyard.jobs.applying.options import ApplyOptions, Tally
@@ -18,7 +19,7 @@ from haulyard.jobs.model import Verb
 from haulyard.jobs.planning.summary import PlanSummary
 from haulyard.jobs.reporting import Reported, write_report
 from haulyard.jobs.rules import Rules
-from haulyard.jobs.specification import Specification, ends_of
+from haulyard.jobs.specification import Specification
 from haulyard.jobs.status import JobStatus, status_of
 from haulyard.journal.folder import JobFolder
 from haulyard.transfer.options import TransferOptions

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from haulyard.config.ends import with_ends
 from haulyard.errors import HaulError, JobError
 from haulyard.events import TransferDone
 from haulyard.jobs.applying import preflight
@@ -70,20 +71,8 @@ def rules_of(specification: Specification) -> Rules | None:
 
 
 def settings_for(specification: Specification, settings: Settings) -> Settings:
-    """Return ``settings`` with the stores that the job was planned for.
-
-    A flag goes before what the job remembers: keys may have a new profile, a server a new port.
-    """
-    origins = dict(settings.origins)
-    remembered = {
-        name: value
-        for name, value in specification.ends.items()
-        if not origins.get(name, "").startswith("--")
-    }
-    if remembered.get("profile", settings.profile) != settings.profile:
-        # The profile is the job's choice, as a flag would be: it goes before keys in the environment.
-        origins["profile"] = "--profile"
-    return replace(settings, **remembered, accelerate=specification.accelerate, origins=origins)
+    """Return ``settings`` with the stores that the job was planned for."""
+    return with_ends(settings, specification.ends, accelerate=specification.accelerate)
 
 
 async def plan(folder: JobFolder, surroundings: Surroundings, *, prices: str = "") -> PlanSummary:

@@ -13,20 +13,6 @@ from haulyard.transfer.filters import Pattern
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from haulyard.config import Settings
-
-#: Settings that say which store is meant; a job remembers them, so that it goes on where it began.
-ENDS = (
-    "endpoint_url",
-    "profile",
-    "region",
-    "no_sign_request",
-    "addressing",
-    "source_endpoint_url",
-    "source_profile",
-    "source_region",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Specification:
@@ -35,7 +21,8 @@ class Specification:
     ``source`` and ``destination`` are URLs, or absolute paths; ``destination`` is ``""`` where the verb has
     none. ``rules`` is the text of the rules and ``rules_name`` the name of their file, both ``""`` without.
     ``filters`` are pairs of include (True) or exclude and pattern. ``properties`` are those that every
-    destination gets, by the names of `haulyard.models.PutOptions`. ``ends`` are the settings in `ENDS`.
+    destination gets, by the names of `haulyard.models.PutOptions`. ``ends`` are the settings in
+    `haulyard.config.ends.ENDS`.
     """
 
     verb: Verb
@@ -95,8 +82,3 @@ class Specification:
         values["filters"] = tuple((bool(include), str(text)) for include, text in values["filters"])
         values["remove_tags"] = tuple(values["remove_tags"])
         return cls(**values)
-
-
-def ends_of(settings: Settings) -> dict[str, object]:
-    """Return the settings that say which stores are meant."""
-    return {name: getattr(settings, name) for name in ENDS}

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from haulyard.config import resolve
+from haulyard.config.ends import ends_of
 from haulyard.errors import TransferError
 from haulyard.jobs import conduct
 from haulyard.jobs.applying.options import ApplyOptions
 from haulyard.jobs.inventory import shard_ids
 from haulyard.jobs.model import PLAN_COLUMNS, PLAN_DDL, PLAN_TABLE, Verb
-from haulyard.jobs.specification import Specification, ends_of
+from haulyard.jobs.specification import Specification
 from haulyard.journal.building import ShardBuilder
 from haulyard.journal.folder import JobFolder
 from haulyard.journal.shard import Shard
