@@ -147,7 +147,7 @@ def test_all_steps_are_played_in_a_bucket_of_ones_own_and_only_they_are_removed(
 @pytest.mark.usefixtures("library", "flights")
 def test_people_see_each_command_and_a_table(real: Box, bucket: str) -> None:
     result = real("demo", f"s3://{bucket}")
-    assert result.code == exits.OK
+    assert result.code == exits.OK, result.err
     lines = result.out.splitlines()
     assert lines[0].startswith("small files  the standard library of Python 3.")
     commands = [line for line in lines if line.startswith("$ haul ")]

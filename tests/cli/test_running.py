@@ -120,6 +120,17 @@ def test_signals_are_counted_while_the_loop_hears_nothing(
     assert ended == [130]
 
 
+def test_signals_are_what_they_were_once_the_command_has_ended(haul: Box, probe: Probe) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    async def work(_: Context) -> int:
+        return 0
+
+    probe.does = work
+    haul("probe")
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
 def test_lines_of_run_finish_and_no_more_are_taken(haul: Box, probe: Probe) -> None:
     begun: list[str] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import stat
 from typing import TYPE_CHECKING
 
@@ -380,3 +381,10 @@ def test_hidden_names_are_known() -> None:
     assert is_part_name(part_name("anything", "state"))
     assert not is_part_name(".haul-0123456789abcdef")
     assert not is_part_name(".haul-notes.part")
+
+
+def test_a_tree_that_was_removed_with_its_root_is_made_again(tree: Tree, root: Path) -> None:
+    write(tree, "a/b/c.txt")
+    shutil.rmtree(root)
+    write(tree, "a/b/d.txt")
+    assert files_below(root) == {"a/b/d.txt"}

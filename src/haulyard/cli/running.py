@@ -35,7 +35,8 @@ async def _supervise(command: Coroutine[object, object, int], context: Context) 
     loop = asyncio.get_running_loop()
     context.output.writer.later = loop.call_later
     task = loop.create_task(command)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
         loop.add_signal_handler(number, context.stop.on_signal, task, context.output)
         # In place of one that does nothing: what wakes the loop is not what is set here.
         signal.signal(number, context.stop.on_arrival)
@@ -48,3 +49,6 @@ async def _supervise(command: Coroutine[object, object, int], context: Context) 
     finally:
         await context.close()
         context.output.writer.later = None
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)

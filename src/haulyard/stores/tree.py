@@ -80,12 +80,12 @@ class Tree:
         part = part_name(name)
         try:
             for _ in range(3):
-                directory = self._directory(path, key, create=True)
                 try:
+                    directory = self._directory(path, key, create=True)
                     return self._begin(directory, key, name, part, keep=keep)
                 except FileNotFoundError:
-                    # The directory was removed after it was opened.
-                    self._held.pop(path, None)
+                    # The directory was removed after it was opened, and those above it may have been, too.
+                    self._held.clear()
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         except OSError as error:
             raise self.translated(error, "put", key) from error
