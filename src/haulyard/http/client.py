@@ -13,7 +13,7 @@ from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
 
 from haulyard.errors import UnsafeName
-from haulyard.http.config import HttpConfig
+from haulyard.http.config import PING, HttpConfig
 from haulyard.http.failures import translate
 from haulyard.http.ongoing import Ongoing
 from haulyard.http.proxies import is_loopback, is_without_proxies
@@ -177,6 +177,14 @@ class HttpClient:
         )
         if not streams:
             builder = builder.read_timeout(timedelta(seconds=config.read_timeout))
+        if config.http2:
+            # All requests share one connection, and a timeout does not close it: without pings, one that went
+            # silent would take every later request with it. Over plain http there is no negotiation.
+            builder = (
+                builder.http2(enable=True)
+                .http2_keep_alive_interval(timedelta(seconds=PING))
+                .http2_keep_alive_timeout(timedelta(seconds=PING))
+            )
         if direct:
             builder = builder.no_proxy()
         # What goes over http:// sees no certificate but that of a proxy; loading the system's takes 15 ms.
