@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ from tests.jobs.applying.lab import Lab, contents, put_now, store_of
 from tests.jobs.applying.meddling import MeddledStore
 
 from haulyard.errors import JobError, S3PermissionError
+from haulyard.events import Warned
 from haulyard.jobs import conduct
 from haulyard.jobs.model import Verb
 from haulyard.jobs.specification import Specification
@@ -187,3 +189,15 @@ async def test_two_jobs_with_the_same_keys_lose_nothing(tmp_path: Path) -> None:
         made = [lab.details(key) for lab in labs if lab.phases().get(key) == "done"]
         assert [each.get("made", True) for each in made].count(True) == 1
     put_now(store, "still", b"works")
+
+
+async def test_files_that_cannot_be_objects_are_told_while_planning(tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "ok.txt").touch()
+    os.close(os.open(bytes(files) + b"/bad\xff.txt", os.O_CREAT | os.O_WRONLY))
+    lab = Lab(str(tmp_path), {"b": store_of({})})
+    await lab.planned(Verb.COPY, f"{files}/", "s3://b/out/")
+    warned = [event.message for event in lab.events if isinstance(event, Warned)]
+    assert len(warned) == 1
+    assert "not UTF-8" in warned[0]

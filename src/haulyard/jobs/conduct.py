@@ -241,7 +241,11 @@ async def _by_crew(
 
 async def _open(specification: Specification, surroundings: Surroundings, *, may_write: bool) -> Ends:
     return await open_ends(
-        specification, surroundings.connection, surroundings.source_connection, may_write=may_write
+        specification,
+        surroundings.connection,
+        surroundings.source_connection,
+        may_write=may_write,
+        emit=surroundings.emit,
     )
 
 

@@ -6,12 +6,14 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from haulyard.errors import ConfigError, NotFound
+from haulyard.events import ignore
 from haulyard.stores.local import LocalStore
 from haulyard.transfer.mapping import Target
 from haulyard.transfer.selection import Selection, select, select_manifest
 from haulyard.url import LocalPath, StdStream, parse
 
 if TYPE_CHECKING:
+    from haulyard.events import Emit
     from haulyard.jobs.specification import Specification
     from haulyard.stores.assemble import Connection
     from haulyard.stores.base import Store
@@ -47,18 +49,20 @@ async def open_ends(
     source_connection: Connection,
     *,
     may_write: bool,
+    emit: Emit = ignore,
 ) -> Ends:
     """Open the stores that a job is about.
 
     What their endpoints honour is proved, on objects of our own, only where ``may_write``; else it is what an
-    earlier run remembered (see `Connection.proved`).
+    earlier run remembered (see `Connection.proved`). What a directory holds and cannot be listed is told to
+    ``emit``.
 
     Raises:
         ConfigError: An end is a stream, or both are local.
         NotFound: A local source that does not exist.
     """
     # A name that the shell would understand is one of this machine: rules may change directories.
-    source, selection = await _open_source(specification, source_connection, may_write=may_write)
+    source, selection = await _open_source(specification, source_connection, may_write=may_write, emit=emit)
     if not specification.verb.writes_elsewhere:
         return Ends(source, selection, source, Target("", into=True))
     if not specification.destination:
@@ -79,7 +83,7 @@ async def open_ends(
 
 
 async def _open_source(
-    specification: Specification, connection: Connection, *, may_write: bool
+    specification: Specification, connection: Connection, *, may_write: bool, emit: Emit
 ) -> tuple[Store, Selection]:
     end = parse(specification.source)
     if isinstance(end, StdStream):
@@ -91,7 +95,8 @@ async def _open_source(
                 operation="plan",
                 hint="name a directory, or s3://bucket/prefix/",
             )
-        return LocalStore(end.path), select_manifest("") if specification.manifest else select("")
+        selection = select_manifest("") if specification.manifest else select("")
+        return LocalStore(end.path, emit=emit), selection
     below = end.key[: end.key.rfind("/") + 1]
     store = await connection.proved(end.bucket, below=below, may_write=may_write)
     if specification.manifest:
