@@ -510,3 +510,20 @@ async def test_names_of_two_stores_are_not_held_against_each_other(tmp_path: Pat
     # What is there already is the same object as far as size and ETag tell.
     assert summary.findings.same == 1
     assert summary.findings.chained == 0
+
+
+@pytest.mark.parametrize("verb", [Verb.DELETE, Verb.RETAG])
+async def test_what_a_manifest_names_twice_is_done_once(tmp_path: Path, verb: Verb) -> None:
+    store = await filled(MemoryStore("bucket"), 3)
+    manifest = tmp_path / "keys.txt"
+    names = [f"in/log-{number:03}.gz" for number in (0, 1, 0, 2, 0)]
+    manifest.write_text("\n".join(names))
+    job = Job(tmp_path, store, verb, destination="", manifest=str(manifest))
+    summary = await job.plan()
+    assert [(row.key, Action(row.action)) for row in job.rows()] == [
+        (key, Action.SKIPPED if at in {2, 4} else Action.ACT) for at, key in enumerate(names)
+    ]
+    assert summary.findings.repeated == 2
+    assert summary.findings.undecided == 0
+    assert summary.actions["act"][0] == 3
+    assert "  in/log-000.gz" in list(summary.lines())

@@ -176,15 +176,19 @@ class Clashes:
                 [(first | _whole(row[_ID]), *row[1:], row[_ACTION] in _ACTING) for row in rows],
             )
 
+    def find_repeated(self) -> None:
+        """Find the rows that name one object twice for one destination, once all rows are in."""
+        with _translated():
+            self._connection.execute(_REPEATED, VALUES)
+
     def compare(self, *, one_store: bool, copies: bool) -> None:
-        """Compare the names, once all rows are in.
+        """Compare the names, once that is done.
 
         ``one_store`` says that the rows' keys are in the store of their destinations, ``copies`` that what
         acts leaves its source where it is.
         """
         self._one_store = one_store
         with _translated():
-            self._connection.execute(_REPEATED, VALUES)
             self._connection.execute(_OPERATIONS, VALUES)
             for statement in _INDEXES:
                 self._connection.execute(statement)

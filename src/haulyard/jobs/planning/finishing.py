@@ -37,6 +37,8 @@ async def finish(
     What waits for a circle becomes `Action.CYCLE`. Rows that repeat an object for the same destination become
     `Action.SKIPPED`, with `Conflict.SAME`. ``conflict`` and ``present`` are set in both kinds of shards.
 
+    Without destinations there is only what a manifest names twice, which is done once.
+
     Where no name occurs twice, nothing but the spill is read. Else all shards are read once.
 
     Raises:
@@ -44,7 +46,9 @@ async def finish(
     """
     ordered.restore(folder)
     if not verb.writes_elsewhere:
-        return Findings()
+        # A listing names nothing twice.
+        suspects = spill.repeated() if ends.selection.kind == "manifest" else None
+        return await _settled(folder, suspects) if suspects else Findings()
     for keys in present.pages():
         spill.add_present(keys)
         await checkpoint()
@@ -55,12 +59,22 @@ async def finish(
     paths = ordered.normal_shards(folder)
     with Clashes() as clashes:
         await _collect(clashes, paths, suspects)
-        suspects.clear()
+        clashes.find_repeated()
         clashes.compare(one_store=one_store, copies=verb is Verb.COPY)
         for names in clashes.destinations():
             clashes.found(list(present.find(names).values()))
             await checkpoint()
         clashes.judge()
+        await _write(folder, clashes, paths)
+        return tell(clashes)
+
+
+async def _settled(folder: JobFolder, suspects: Suspects) -> Findings:
+    """Leave out what repeats an object, where nothing else can stand in the way."""
+    paths = ordered.normal_shards(folder)
+    with Clashes() as clashes:
+        await _collect(clashes, paths, suspects)
+        clashes.find_repeated()
         await _write(folder, clashes, paths)
         return tell(clashes)
 
@@ -73,6 +87,7 @@ async def _collect(clashes: Clashes, paths: list[str], suspects: Suspects) -> No
                 if chosen:
                     clashes.add(number, [page[at] for at in chosen])
                 await checkpoint()
+    suspects.clear()
 
 
 async def _write(folder: JobFolder, clashes: Clashes, paths: list[str]) -> None:

@@ -124,6 +124,17 @@ class Spill:
                 _compare(destinations, objects, found)
         return found
 
+    def repeated(self) -> Suspects:
+        """Return what occurs twice among the keys.
+
+        Raises:
+            JobError: The disk failed.
+        """
+        found = Suspects()
+        for bucket in range(_BUCKETS):
+            _compare(self._bucket(_KEY, bucket), array("q"), found)
+        return found
+
     def close(self) -> None:
         """Give the temporary file up; closing twice is harmless."""
         if self._file is not None:

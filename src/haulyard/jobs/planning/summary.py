@@ -350,7 +350,8 @@ def _sample(sample: Mapping[str, Any]) -> str:
         named = ", ".join(visible(str(each)) for each in sample["sources"])
         more = sample["count"] - len(sample["sources"])
         return f"{there} <- {named}" + (f" and {number(more)} more" if more > 0 else "")
-    return f"{visible(str(sample['key']))} -> {there}"
+    key = visible(str(sample["key"]))
+    return f"{key} -> {there}" if there else key
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
