@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from haulyard.errors import ConfigError, JobError, NotFound
+from haulyard.errors import AccessDenied, ConfigError, JobError, NotFound, StoreError
 from haulyard.events import ignore
 from haulyard.jobs.ends import Ends
 from haulyard.jobs.model import Action, Operation, Stage, Verb
@@ -75,11 +75,12 @@ class Job:
         self.rules = Rules.parse(self.specification.rules) if self.specification.rules else None
         self.selection = select_manifest("in/") if self.specification.manifest else select("in/")
         self.target = Target.parse("out/")
+        self.destination = store
         self.directory = directory
         self.folder = JobFolder.create(str(directory), "job", self.specification.to_json())
 
     async def plan(self, **options: Any) -> PlanSummary:
-        ends = Ends(self.store, self.selection, self.store, self.target)
+        ends = Ends(self.store, self.selection, self.destination, self.target)
         return await make_plan(
             self.folder, self.specification, self.rules, ends, **{"emit": ignore, "concurrency": 4, **options}
         )
@@ -182,6 +183,38 @@ async def test_nothing_selected_is_not_found(tmp_path: Path, key: str) -> None:
     with pytest.raises(NotFound):
         await job.plan()
     assert job.rows() == []
+
+
+class Nowhere(MemoryStore):
+    """A bucket that is not there, or that may not be listed."""
+
+    def __init__(self, error: StoreError) -> None:
+        super().__init__("nowhere")
+        self.error = error
+
+    async def list(self, prefix: str = "", options: ListOptions = LIST) -> AsyncIterator[ListPage]:
+        if options.page_size:
+            raise self.error
+        yield ListPage()
+
+
+async def test_a_destination_that_is_not_there_is_told_before_the_source_is_listed(tmp_path: Path) -> None:
+    store = await filled(Pages(), 1)
+    job = Job(tmp_path, store)
+    job.destination = Nowhere(NotFound("no such bucket", operation="list", key=""))
+    with pytest.raises(NotFound, match="no such bucket"):
+        await job.plan()
+    assert store.pages == 0
+    assert job.rows() == []
+
+
+async def test_a_destination_that_may_not_be_listed_is_told_when_that_matters(tmp_path: Path) -> None:
+    store = await filled(Pages(), 1)
+    job = Job(tmp_path, store)
+    job.destination = Nowhere(AccessDenied("not allowed", operation="list", key=""))
+    with pytest.raises(AccessDenied):
+        await job.plan()
+    assert len(job.rows()) == 1
 
 
 async def test_folders_are_planned_once_and_first(tmp_path: Path) -> None:

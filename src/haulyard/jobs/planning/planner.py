@@ -7,10 +7,10 @@ when the last pass has been over them and the summary is written. Killed at any 
 from __future__ import annotations
 
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
-from haulyard.errors import JobError
+from haulyard.errors import AccessDenied, JobError
 from haulyard.events import Warned
 from haulyard.jobs.inventory import SHARDS, shard_ids, state_of
 from haulyard.jobs.model import Stage
@@ -24,6 +24,7 @@ from haulyard.jobs.planning.rows import RowMaker
 from haulyard.jobs.planning.spill import Spill, destinations_in
 from haulyard.jobs.planning.summary import Origin, PlanSummary, summarise
 from haulyard.jobs.planning.tally import Tally
+from haulyard.models import ListOptions
 from haulyard.transfer.selection import as_directory
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ async def make_plan(
         return _made(folder)
     with Spill(folder.path) as spill:
         if stage is Stage.PLANNING:
+            await planner.find_destination()
             planner.enter(Stage.PLANNING)
             if not await planner.write_rows(spill, emit, stopped, expect, open_bucket):
                 return planner.sum_up(None)
@@ -134,6 +136,20 @@ class _Planner:
         if stage is Stage.PLANNED:
             state |= {SHARDS: shard_ids(self._folder)}
         self._folder.write("state", state)
+
+    async def find_destination(self) -> None:
+        """Look for the destination's bucket before the source is listed, which may take long.
+
+        Raises:
+            NotFound: There is none.
+        """
+        prefixes = self._prefixes()
+        if not prefixes or self._ends.is_one_store:
+            return
+        # Who may only write there may not list: what that means is told where it matters.
+        with suppress(AccessDenied):
+            async for _ in self._ends.destination.list(prefixes[0], ListOptions(page_size=1)):
+                break
 
     async def write_rows(
         self,
