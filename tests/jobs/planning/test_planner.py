@@ -195,7 +195,7 @@ class Nowhere(MemoryStore):
     async def list(self, prefix: str = "", options: ListOptions = LIST) -> AsyncIterator[ListPage]:
         if options.page_size:
             raise self.error
-        yield ListPage()
+        yield ListPage([], [])
 
 
 async def test_a_destination_that_is_not_there_is_told_before_the_source_is_listed(tmp_path: Path) -> None:
