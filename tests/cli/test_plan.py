@@ -182,6 +182,8 @@ def test_a_key_is_explained_by_its_name_or_by_what_it_is(haul: Box) -> None:
     assert "its size is not known" in unknown.out
     known = haul("plan", "move", "s3://b/", "--explain", "s3://b/raw/big", "--rules", path)
     assert known.out.startswith("raw/big -> big/big\n")
+    whole = haul("plan", "move", "s3://b/", "s3://b/new/", "--explain", "raw/big", "--rules", path)
+    assert whole.out.startswith("raw/big -> new/big/big\n")
     small = haul("plan", "move", "s3://b/", "--explain", "raw/small", "--rules", path, "--json")
     assert small.events[0]["action"] == "skipped"
     assert haul("plan", "move", "s3://b/", "--explain", "nope", "--rules", path).code == 4

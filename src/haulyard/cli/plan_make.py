@@ -230,5 +230,9 @@ async def explain(options: Options, context: Context) -> int:
         head = await store.head(key)
         info = ObjectInfo(key, head.size, head.last_modified or NEVER, head.etag, head.storage_class)
         tags = await store.get_tags(key) if rules.needs_tags else None
-    context.output.result(rules.explain(info, time.time(), tags, base=base))
+    explanation = rules.explain(info, time.time(), tags, base=base)
+    if explanation.destination:
+        # Without DESTINATION it is what rules make, which is what is known.
+        explanation = explanation._replace(destination=base + explanation.destination)
+    context.output.result(explanation)
     return exits.OK
