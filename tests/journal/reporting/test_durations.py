@@ -1,3 +1,4 @@
+import json
 import random
 
 import pytest
@@ -48,3 +49,12 @@ def test_buckets_cover_everything_once_and_adjoin() -> None:
     assert buckets[0].low <= 0.01
     assert buckets[-1].high > 9.99
     assert [each.high for each in buckets[:-1]] == [each.low for each in buckets[1:]]
+
+
+def test_it_comes_back_from_json_as_it_was() -> None:
+    chance = random.Random(5)
+    durations = Durations()
+    for _ in range(1000):
+        durations.add(chance.lognormvariate(-3, 1.5))
+    again = Durations.from_json(json.loads(json.dumps(durations.to_json())))
+    assert vars(again) == vars(durations)

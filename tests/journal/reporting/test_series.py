@@ -1,3 +1,4 @@
+import json
 import random
 
 import pytest
@@ -72,6 +73,16 @@ def test_bins_that_are_wide_already_stay() -> None:
     before = throughput.bins()
     throughput.fit(1000)
     assert throughput.bins() == before
+
+
+def test_throughput_comes_back_from_json_as_it_was_and_goes_on() -> None:
+    throughput = Throughput()
+    for second in range(1000):
+        throughput.add(_START + second, 2, 10)
+    again = Throughput.from_json(json.loads(json.dumps(throughput.to_json())))
+    for each in (throughput, again):
+        each.add(_START + 1000, 1, 1)
+    assert vars(again) == vars(throughput)
 
 
 def test_shards_of_one_run_are_one_run() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Classes are 2 % apart: a percentile is right to 1 %. Between the least and the most there are 1,396 of them.
 _STEP: Final = math.log(1.02)
@@ -34,6 +37,26 @@ class Durations:
         self.total = 0.0
         self.longest = 0.0
         self._classes: dict[int, int] = {}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Understand what `to_json` made. Raises LookupError, TypeError or ValueError."""
+        durations = cls()
+        durations.count = int(content["count"])
+        durations.total = float(content["total"])
+        durations.longest = float(content["longest"])
+        durations._classes = dict(zip(content["classes"], content["counts"], strict=True))
+        return durations
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as JSON has it; quick, for it is done many times a second."""
+        return {
+            "count": self.count,
+            "total": self.total,
+            "longest": self.longest,
+            "classes": list(self._classes),
+            "counts": list(self._classes.values()),
+        }
 
     def add(self, seconds: float, count: int = 1) -> None:
         """Count a duration, ``count`` times."""

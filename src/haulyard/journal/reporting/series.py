@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 #: As many points as a chart of a page's width can show.
 BINS: Final = 300
@@ -41,6 +41,19 @@ class Throughput:
         self.width = _FIRST_WIDTH
         self._per_second = 1 / _FIRST_WIDTH
         self._bins: dict[int, list[int]] = {}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Understand what `to_json` made. Raises LookupError, TypeError or ValueError."""
+        throughput = cls()
+        throughput.width = float(content["width"])
+        throughput._per_second = 1 / throughput.width
+        throughput._bins = {int(index): [int(objects), int(size)] for index, objects, size in content["bins"]}
+        return throughput
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as JSON has it."""
+        return {"width": self.width, "bins": [[index, *held] for index, held in self._bins.items()]}
 
     def add(self, at: float, objects: int, size: int) -> None:
         """Count what came to its end at ``at``, in POSIX seconds."""
