@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from haulyard.config.ends import with_ends
 from haulyard.errors import HaulError, JobError
@@ -23,7 +23,7 @@ from haulyard.jobs.specification import Specification
 from haulyard.jobs.undoing.counterpart import Counterpart
 from haulyard.jobs.undoing.past import survey
 from haulyard.jobs.undoing.slices import UndoSlice
-from haulyard.journal.folder import JobFolder
+from haulyard.journal import creating
 from haulyard.journal.shard import Shard
 from haulyard.stores.local import LocalStore
 from haulyard.url import S3Url, parse
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from haulyard.jobs.ends import Ends
     from haulyard.jobs.planning.summary import PlanSummary
     from haulyard.jobs.undoing.past import Survey
+    from haulyard.journal.creating import Created
+    from haulyard.journal.folder import JobFolder
     from haulyard.stores.access import Probe
     from haulyard.stores.assemble import Connection
 
@@ -337,17 +339,6 @@ def _undoable(folder: JobFolder) -> dict[str, Any]:
     return state
 
 
-class Created(NamedTuple):
-    """The folder of a job; ``existed`` where it was there before.
-
-    ``kept_as`` is the new name of a job that had to make way, and that can still be undone.
-    """
-
-    folder: JobFolder
-    existed: bool = False
-    kept_as: str = ""
-
-
 def create(directory: str, specification: Specification, name: str = "", *, new: bool = False) -> Created:
     """Return the folder of a job, which is made unless it is there.
 
@@ -357,24 +348,14 @@ def create(directory: str, specification: Specification, name: str = "", *, new:
     Raises:
         JobError: There is another job of that name, or somebody works on the one to be removed.
     """
-    name = name or specification.name()
-    directory = os.path.abspath(directory)
-    if JobFolder.exists(directory, name):
-        folder = JobFolder.open(directory, name)
-        if not new:
-            if Specification.from_json(folder.specification).name() != specification.name():
-                raise JobError(
-                    f"job {name} is another one: "
-                    f"{folder.specification['verb']} {folder.specification['source']}",
-                    hint="its ends, rules or flags are others: give this one another --job, or replace "
-                    "that one with --new",
-                )
-            return Created(folder, existed=True)
-        if _stage_of(folder) in _APPLIED:
-            kept_as = folder.set_aside()
-            return Created(JobFolder.create(directory, name, specification.to_json()), kept_as=kept_as)
-        folder.remove()
-    return Created(JobFolder.create(directory, name, specification.to_json()))
+    return creating.create(
+        directory,
+        name or specification.name(),
+        specification.to_json(),
+        is_same=lambda there: Specification.from_json(there).name() == specification.name(),
+        has_acted=lambda folder: _stage_of(folder) in _APPLIED,
+        new=new,
+    )
 
 
 def _stage_of(folder: JobFolder) -> str:
