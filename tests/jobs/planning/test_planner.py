@@ -23,6 +23,7 @@ from haulyard.stores.base import LIST
 from haulyard.stores.memory import MemoryStore
 from haulyard.transfer import spread
 from haulyard.transfer.mapping import Target
+from haulyard.transfer.parts import MIB
 from haulyard.transfer.selection import select, select_manifest
 
 if TYPE_CHECKING:
@@ -560,3 +561,14 @@ async def test_what_a_manifest_names_twice_is_done_once(tmp_path: Path, verb: Ve
     assert summary.findings.undecided == 0
     assert summary.actions["act"][0] == 3
     assert "  in/log-000.gz" in list(summary.lines())
+
+
+async def test_what_goes_through_this_machine_is_counted_in_parts(tmp_path: Path) -> None:
+    store = await filled(MemoryStore("bucket"), 1)
+    await store.put("in/large", bytes(20 * MIB))
+    job = Job(tmp_path, store)
+    job.destination = MemoryStore("elsewhere")
+    summary = await job.plan()
+    assert summary.large == 0
+    parts = {"GET": 4, "PUT": 1, "PUT part": 3, "POST": 2}
+    assert {kind: count for kind, count in summary.requests.items() if kind != "HEAD"} == parts

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from haulyard.errors import JobError
 from haulyard.jobs.model import ARCHIVES, FALLBACK, NO_RULE, Action
 from haulyard.jobs.planning.findings import Findings
+from haulyard.jobs.planning.ordered import normal_shards
 from haulyard.jobs.planning.recording import UNMATCHED, first_keys, first_unmatched, samples
 from haulyard.jobs.planning.requests_needed import (
     WORKED_ON,
@@ -225,7 +226,8 @@ def summarise(origin: Origin, tally: Tally, findings: Findings | None, prices: P
     specification = origin.specification
     way = _way(origin)
     classes = _NewClasses(origin)
-    needed = requests_needed(tally, way, classes)
+    moved = tally if way.direction == "inside" else tally.through_here(normal_shards(origin.folder))
+    needed = requests_needed(moved, way, classes)
     requests: dict[str, int] = {}
     for (kind, _), count in needed.items():
         requests[kind] = requests.get(kind, 0) + count

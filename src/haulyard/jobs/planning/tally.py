@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from haulyard.jobs.model import LARGE, Action
 from haulyard.journal.damage import foreign_errors
 from haulyard.journal.opening import connect_reader
-from haulyard.transfer.parts import plan_parts
+from haulyard.transfer.parts import DEFAULT_PART_SIZE, plan_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -106,7 +106,24 @@ class Tally:
         with foreign_errors(path), closing(connect_reader(path)) as connection:
             for *group, objects, size, unknown in connection.execute(_GROUPS):
                 self._add(Group(*group), Amount(objects, size, unknown))
-            for *group, size, objects in connection.execute(_LARGE, (LARGE,)):
+        self._add_large(path, LARGE)
+
+    def through_here(self, paths: Iterable[str]) -> Tally:
+        """Return the amounts as they go through this machine: large is what is more than a part.
+
+        ``paths`` are the shards in which the rows are.
+
+        Raises:
+            JobError: A shard is damaged.
+        """
+        cut = Tally([*group, *amount._replace(large=0, parts=0)] for group, amount in self.items())
+        for path in paths:
+            cut._add_large(path, DEFAULT_PART_SIZE)
+        return cut
+
+    def _add_large(self, path: str, most: int) -> None:
+        with foreign_errors(path), closing(connect_reader(path)) as connection:
+            for *group, size, objects in connection.execute(_LARGE, (most,)):
                 self._add(Group(*group), Amount(large=objects, parts=objects * plan_parts(size).count))
 
     def _add_odd(self, page: Page) -> None:
