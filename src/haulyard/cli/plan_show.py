@@ -11,6 +11,7 @@ from haulyard.cli import exits, jobs
 from haulyard.errors import ConfigError
 from haulyard.jobs.model import Action
 from haulyard.jobs.plan import Plan
+from haulyard.journal.reporting import wording
 from haulyard.observe.lines import escape
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def export(folder: JobFolder, target: str, form: str, context: Context) -> int:
     plan = Plan(folder)
     if target != "-":
         count = plan.export(target, form)
-        context.output.note(f"{count:,} rows written to {target}")
+        context.output.note(f"{wording.things(count, 'row')} written to {target}")
         return exits.OK
     writer = context.output.writer
     if form == "parquet" and writer.shows_results:
