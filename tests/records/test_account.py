@@ -13,7 +13,8 @@ def _account() -> Account:
     account = Account(objects=2, retries=3, refused=1, pauses=1, paused=2.5)
     account.begin_run(_START, 7, "host")
     for at in range(10):
-        account.call(0.01 * (at + 1))
+        account.calls += 1
+        account.durations.add(0.01 * (at + 1))
         account.end("delivered", _START + at)
     account.end("passed_over", _START + 9, 4)
     account.end("malformed", _START + 9)
@@ -46,7 +47,7 @@ def test_what_was_made_for_a_commit_does_not_change_with_the_account() -> None:
     account = _account()
     made = account.to_json()
     before = orjson.dumps(made)
-    account.call(0.01)
+    account.durations.add(0.01)
     account.end("delivered", _START + 9)
     account.errors["429"] += 1
     account.begin_run(_START + 50, 8, "host")
@@ -66,10 +67,11 @@ def test_a_resumed_job_has_two_runs_and_the_pause_does_not_count() -> None:
     assert account.seconds == 15
 
 
-def test_a_failure_that_is_put_right_is_delivered() -> None:
+def test_what_is_tried_again_counts_once() -> None:
     account = _account()
-    account.put_right("rejected", 2)
-    assert (account.rejected, account.delivered, account.records) == (0, 12, 17)
+    account.end_anew("rejected", "delivered", _START + 11)
+    account.end_anew("rejected", "failed", _START + 11)
+    assert (account.rejected, account.failed, account.delivered, account.records) == (0, 1, 11, 17)
 
 
 def test_nothing_happened_is_zero() -> None:

@@ -73,6 +73,9 @@ def test_objects_come_in_pages_and_in_order(folder: JobFolder) -> None:
     with Ledger.open(folder, read_only=True) as ledger:
         assert [len(page) for page in ledger.objects()] == [1000, 1000, 500]
         assert [each for page in ledger.objects(1999) for each in page] == sources(501, 2000)
+        assert ledger.source(1234) == sources(1, 1234)[0]
+        with pytest.raises(JobError, match="at object 2501"):
+            ledger.source(2501)
 
 
 def test_a_listing_that_was_cut_off_is_done_again(folder: JobFolder) -> None:

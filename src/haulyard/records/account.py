@@ -51,20 +51,15 @@ class Account:
     _runs: Runs = field(default_factory=Runs)
     _run: Run | None = None
 
-    def call(self, seconds: float) -> None:
-        """Count a call that was answered, and how long that took."""
-        self.calls += 1
-        self.durations.add(seconds)
-
     def end(self, how: End, at: float, count: int = 1) -> None:
         """Count records that came to their end at ``at``, in POSIX seconds."""
         setattr(self, how, getattr(self, how) + count)
         self.throughput.add(at, count, 0)
 
-    def put_right(self, was: End, count: int = 1) -> None:
-        """Count records as delivered that had failed."""
+    def end_anew(self, was: End, how: End, at: float, count: int = 1) -> None:
+        """Count records that had failed, and were tried again, by how they came to their end now."""
         setattr(self, was, getattr(self, was) - count)
-        self.delivered += count
+        self.end(how, at, count)
 
     def read(self, at: float, size: int) -> None:
         """Count bytes of source objects that were read."""

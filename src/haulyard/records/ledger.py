@@ -178,6 +178,13 @@ class Ledger:
             yield [source_of(row, self._seed, self.path) for row in rows[:due]]
             after += due
 
+    def source(self, number: int) -> SourceObject:
+        """Return one object. Raises JobError where there is none, or it is not what was written."""
+        rows = self._query(f"{OBJECTS} WHERE id = ?", (number,))
+        if not rows:
+            raise damaged(self.path, f"at object {number}")
+        return source_of(rows[0], self._seed, self.path)
+
     def unread(self) -> dict[int, str]:
         """Return by id why objects could not be read to their end. Raises JobError where it is damaged."""
         rows = self._query("SELECT object, reason, crc FROM unread ORDER BY object")
