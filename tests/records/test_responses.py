@@ -40,7 +40,7 @@ class _Job:
         taken = self.answers.take()
         self.answers.sync(taken)
         self.ledger.commit(Commit(answers=taken))
-        self.answers.committed()
+        self.answers.settle()
 
     def again(self) -> _Job:
         """Go on in another process, as it were."""
@@ -159,7 +159,7 @@ def test_a_segment_whose_closing_was_not_committed_is_not_due(job: _Job) -> None
     assert job.answers.due == 0
     job.answers.sync(taken)
     assert job.answers.due == 0
-    job.answers.committed()
+    job.ledger.commit(Commit(answers=taken))
     assert job.answers.due == 1
 
 
@@ -185,7 +185,7 @@ async def test_a_delivered_segment_that_was_not_yet_removed_is_removed_later(job
     taken = job.answers.take()
     job.answers.sync(taken)
     job.ledger.commit(Commit(answers=taken))
-    # Killed before `committed`.
+    # Killed before `settle`.
     assert job.files() == ["00001.jsonl"]
     assert job.again().files() == []
 
@@ -259,6 +259,17 @@ async def test_a_segment_that_grew_behind_our_back_is_not_delivered(job: _Job) -
         file.write(b"{}\n")
     with pytest.raises(JobError, match="is damaged"):
         await job.answers.deliver(MemoryStore(), "", "a")
+
+
+def test_what_somebody_else_writes_there_is_not_committed(job: _Job) -> None:
+    job.add(1)
+    job.commit()
+    with Path(job.folder.path, "responses", "00001.jsonl").open("ab") as file:
+        file.write(b"{}\n")
+    job.add(2)
+    with pytest.raises(JobError, match="somebody else"):
+        job.commit()
+    assert job.again().rows() == [1]
 
 
 def test_without_room_nothing_is_committed(job: _Job) -> None:

@@ -47,7 +47,7 @@ from haulyard.records.ledger_rows import (
 from haulyard.records.ledger_state import Commit, Listed, State, read_state, replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from haulyard.journal.folder import JobFolder
     from haulyard.records.model import SourceObject
@@ -131,6 +131,11 @@ class Ledger:
     def listed(self) -> Listed | None:
         """What was listed, None while the listing is not whole."""
         return self._listed
+
+    @property
+    def answers(self) -> Mapping[str, Any] | None:
+        """What the last commit says of the kept answers, without reading it again; None for nothing."""
+        return self._state.answers
 
     def add_objects(self, page: Sequence[SourceObject]) -> None:
         """Append objects whose ids follow those before; they count once `seal_objects` was called.
@@ -234,7 +239,7 @@ class Ledger:
             self._execute(connection, statement, values)
             if commit.adds_rows:
                 self._execute(connection, "COMMIT")
-        self._state = state
+        self._state = state if commit.answers is None else replace(state, answers=dict(commit.answers))
 
     def close(self) -> None:
         """Take the WAL into the file and let go of it; twice is harmless."""

@@ -53,7 +53,7 @@ class Responses:
 
     Args:
         directory: Where segments are; it is made with the first.
-        state: What the last commit says, None for nothing.
+        committed: Tells what the last commit says, None for nothing.
         source: Tells an object by its id.
         segment: Bytes after which one is closed.
     """
@@ -61,25 +61,23 @@ class Responses:
     def __init__(
         self,
         directory: str,
-        state: Mapping[str, Any] | None,
+        committed: Callable[[], Mapping[str, Any] | None],
         source: Callable[[int], SourceObject],
         *,
         segment: int = SEGMENT,
     ) -> None:
         self._directory = directory
+        self._committed = committed
         self._source = source
         self._segment = segment
         self._delivered = 0
         # Of the segments after those that are delivered; the last one grows.
         self._lengths = [0]
-        if state is not None:
+        if (state := committed()) is not None:
             self._delivered, self._lengths = int(state["delivered"]), list(map(int, state["lengths"]))
         self._forgotten = self._delivered
-        # Up to which segment the last commit says that they are closed.
-        self._closed = self._delivered + len(self._lengths) - 1
         self._lines: list[bytes] = []
         self._pending: tuple[int, Sequence[bytes]] = (0, ())
-        self._synced = (self._delivered, self._closed)
         self._told: tuple[int, dict[str, object]] = (0, {})
         self._is_ending = False
 
@@ -90,9 +88,9 @@ class Responses:
         Raises:
             JobError: Answers that were kept are not there any more; or the directory cannot be written.
         """
-        state = ledger.state().answers
+        directory = os.path.join(folder.path, "responses")
         try:
-            responses = cls(os.path.join(folder.path, "responses"), state, ledger.source, segment=segment)
+            responses = cls(directory, lambda: ledger.answers, ledger.source, segment=segment)
         except (LookupError, TypeError, ValueError) as error:
             raise damaged(ledger.path, "in its state 'answers'") from error
         responses._recover()
@@ -133,12 +131,9 @@ class Responses:
         """Bring what was taken to the disk; the commit may follow.
 
         Raises:
-            JobError: It cannot be written; nothing may be committed.
+            JobError: It cannot be written, or somebody else wrote there; nothing may be committed.
         """
-        # The commit before was made, or nobody would come here.
-        self.committed()
-        delivered = int(taken["delivered"])
-        self._synced = (delivered, delivered + len(taken["lengths"]) - 1)
+        self.settle()
         number, added = self._pending
         self._pending = (0, ())
         if not added:
@@ -151,25 +146,30 @@ class Responses:
                 file.write(b"".join(added))
                 file.flush()
                 os.fsync(file.fileno())
+                size = file.tell()
             if is_new:
                 durable.fsync_directory(self._directory)
                 durable.fsync_directory(os.path.dirname(self._directory))
         except OSError as error:
             raise unwritable(path, error.strerror) from error
+        if size != taken["lengths"][number - taken["delivered"] - 1]:
+            raise damaged(path, "somebody else wrote there")
 
-    def committed(self) -> None:
-        """Say that the commit after the last `sync` was made; at the latest the next `sync` says so itself."""
-        delivered, self._closed = self._synced
+    def settle(self) -> None:
+        """Remove what the last commit says is delivered; the next `sync` would do that, too."""
+        delivered = int((self._committed() or {"delivered": 0})["delivered"])
         for number in range(self._forgotten + 1, delivered + 1):
             for path in (self._path(number), self._path(number, "parquet")):
                 with suppress(OSError):
                     os.unlink(path)
-        self._forgotten = delivered
+        self._forgotten = max(self._forgotten, delivered)
 
     @property
     def due(self) -> int:
-        """How many segments can be delivered."""
-        return self._closed - self._delivered
+        """How many segments can be delivered: the last commit says that they are closed."""
+        if (said := self._committed()) is None:
+            return 0
+        return int(said["delivered"]) + len(said["lengths"]) - 1 - self._delivered
 
     async def deliver(
         self,
