@@ -17,7 +17,10 @@
     │       ├── S3RegionError · S3ArchivedError · S3IntegrityError · S3NetworkError · S3ServerError
     │       └── S3GenericError         anything else, never swallowed
     ├── TransferError                  some objects of a transfer failed; .failures
-    └── JobError · RecordError · IngestError · SpoolError
+    ├── RecordError                    a record could not be read or sent: .status .answer
+    │   ├── ApiDenied                  the API does not know the caller, or refuses it (401, 403)
+    │   └── ApiUnavailable             the API answers nobody: not reached, or the last 100 calls all failed
+    └── JobError · IngestError · SpoolError
 
 ``str(error)`` is one line that says what happened to which object; ``error.hint`` is one line that says
 what to do about it, or ``""`` where nobody knows. Neither ever holds a secret.
@@ -236,7 +239,24 @@ class JobError(HaulError):
 
 
 class RecordError(HaulError):
-    """A record could not be read or sent."""
+    """A record could not be read or sent.
+
+    A function that stands in for an API raises it to refuse a record for good. ``status`` is the HTTP status, 0
+    where there was no answer, and ``answer`` its beginning.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, answer: bytes = b"", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.answer = answer
+
+
+class ApiDenied(RecordError):
+    """The API does not know the caller, or refuses it: no record could be sent, whichever it is."""
+
+
+class ApiUnavailable(RecordError):
+    """The API is not reached, or fails for all records at once; run again later."""
 
 
 class IngestError(HaulError):

@@ -85,7 +85,60 @@ class Warned(NamedTuple):
     hint: str = ""
 
 
-Event = RequestDone | RequestRetried | Throttled | TransferStarted | BytesMoved | TransferDone | Warned
+class RecordsEnded(NamedTuple):
+    """More records of a job came to their end, and this is durable; ``done`` and ``failed`` count all so far.
+
+    ``size`` is how many bytes of the source objects were read since the last of these events.
+    """
+
+    job: str
+    done: int
+    failed: int
+    size: int
+
+
+class RecordFailed(NamedTuple):
+    """One record cannot be delivered, and is kept with the dead letters.
+
+    ``kind`` is ``malformed transform rejected failed``, ``record`` its address: object, offset, row.
+    """
+
+    record: str
+    kind: str
+    reason: str
+    status: int
+    attempts: int
+
+
+class CallFailed(NamedTuple):
+    """One call to an API failed in a way that is worth another attempt, at the earliest in ``delay`` s."""
+
+    record: str
+    attempt: int
+    delay: float
+    reason: str
+
+
+class CallsPaused(NamedTuple):
+    """No calls are made for ``seconds``, because the API asked for it or does not work."""
+
+    seconds: float
+    reason: str
+
+
+Event = (
+    RequestDone
+    | RequestRetried
+    | Throttled
+    | TransferStarted
+    | BytesMoved
+    | TransferDone
+    | RecordsEnded
+    | RecordFailed
+    | CallFailed
+    | CallsPaused
+    | Warned
+)
 Emit = Callable[[Event], None]
 
 

@@ -77,6 +77,9 @@ GROUPS: dict[str, dict[str, Command]] = {
         "undo": Command("undo", "take back what a job did"),
         "report": Command("report", "write what a job did as a page, JSON and CSV"),
     },
+    "Records": {
+        "process": Command("process", "send records to a rate-limited HTTP API"),
+    },
     "Many at once": {
         "run": Command("run", "run one command a line, in parallel, in one process"),
     },

@@ -9,17 +9,21 @@ from haulyard.cli.foresight import nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from typing import Protocol
+    from typing import Any, Protocol
 
     from haulyard.cli.output import Output
     from haulyard.cli.stop import Stop
-    from haulyard.config import Settings
+    from haulyard.config import Setting, Settings
     from haulyard.events import Emit
     from haulyard.observe.subscribers import Subscribers
     from haulyard.stores.assemble import Connection
     from haulyard.stores.base import Store
     from haulyard.stores.local import LocalStore
     from haulyard.url import S3Url
+
+    ResolveOwned = Callable[
+        [Mapping[str, Setting], Mapping[str, object]], tuple[dict[str, Any], dict[str, str]]
+    ]
 
     class Connect(Protocol):
         """Opens a connection; ``rate`` is its ceiling in requests a second, 0 for none."""
@@ -89,12 +93,15 @@ class Context:
         connections: Connections,
         subscribers: Subscribers,
         resolve: Callable[[Mapping[str, object]], Settings],
+        resolve_owned: ResolveOwned,
         *,
         inner: bool = False,
     ) -> None:
         self.settings = settings
         self.resolve = resolve
         """Gives the settings with further flags on top of those of this command."""
+        self.resolve_owned = resolve_owned
+        """Gives those settings of a table that are given by flags or otherwise, and their origins."""
         self.output = output
         self.stop = stop
         self.subscribers = subscribers
@@ -127,8 +134,9 @@ class Context:
     def progress(self, unit: str = "bytes", *, finding: bool = False) -> Iterator[Callable[[int, int], None]]:
         """Show a progress bar meanwhile, where one is wanted: by ``--progress``, else on a terminal.
 
-        ``unit`` is ``bytes`` or ``objects``. Yields a function to be told of work found: objects, bytes.
-        Where ``finding`` is all that there is to do, the bar counts what was found.
+        ``unit`` is ``bytes``, ``objects`` or ``records`` (whose bar is of the bytes read). Yields a function
+        to be told of work found: objects, bytes. Where ``finding`` is all that there is to do, the bar counts
+        what was found.
         """
         # Many lines of `haul run` are under way at a time, and bars would overwrite each other.
         wanted = False if self._inner else self.settings.progress
@@ -137,9 +145,9 @@ class Context:
         if not wanted:
             yield nobody
             return
-        from haulyard.observe.progress import Progress
+        from haulyard.observe.progress import Progress, RecordProgress
 
-        bar = Progress(self.output.writer.err, unit)
+        bar = (RecordProgress if unit == "records" else Progress)(self.output.writer.err, unit)
         self.subscribers.add(bar, requests=False)
         self.output.writer.aside = bar.clear
         try:
@@ -158,6 +166,7 @@ class Context:
             self._connections,
             self.subscribers,
             self.resolve,
+            self.resolve_owned,
             inner=True,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
 
 from haulyard.cli import commands, exits
 from haulyard.errors import ConfigError
@@ -12,9 +12,9 @@ from haulyard.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-    from haulyard.cli.context import Connect, Context
+    from haulyard.cli.context import Connect, Context, ResolveOwned
     from haulyard.cli.output import Output
-    from haulyard.config import Settings
+    from haulyard.config import Setting, Settings
     from haulyard.events import Emit
     from haulyard.stores.assemble import Connection
 
@@ -87,7 +87,7 @@ def _dispatch(words: Sequence[str], process: Process, output: Output) -> int:
 
     from haulyard.cli.flags import settings_given
     from haulyard.cli.parsing import HelpRequested, build
-    from haulyard.config import resolve
+    from haulyard.config import resolve, resolve_owned
     from haulyard.events import Warned
     from haulyard.stores.profiles import profile_values
 
@@ -101,10 +101,15 @@ def _dispatch(words: Sequence[str], process: Process, output: Output) -> int:
     def resolve_with(further: Mapping[str, object]) -> Settings:
         return resolve({**given, **further}, process.environ, process.cwd, profile_values)
 
+    def resolve_owned_with(
+        table: Mapping[str, Setting], flags: Mapping[str, object]
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        return resolve_owned(table, flags, process.environ, process.cwd)
+
     settings = resolve_with({})
     output.as_json, output.trace = settings.json, settings.log_level == "debug"
     options = module.read(arguments)
-    context = _open_context(settings, output, process, resolve_with)
+    context = _open_context(settings, output, process, resolve_with, resolve_owned_with)
     for warning in settings.warnings:
         context.emit(Warned(warning))
     outcome = module.run(options, context)
@@ -160,6 +165,7 @@ def _open_context(
     output: Output,
     process: Process,
     resolve: Callable[[Mapping[str, object]], Settings],
+    resolve_owned: ResolveOwned,
 ) -> Context:
     from haulyard.cli.context import Connections, Context
     from haulyard.cli.stop import Stop
@@ -177,4 +183,4 @@ def _open_context(
         return Connection(settings, emit, observed=subscribers.wants_requests, rate=rate)
 
     connections = Connections(process.connect or connect)
-    return Context(settings, output, Stop(), connections, subscribers, resolve)
+    return Context(settings, output, Stop(), connections, subscribers, resolve, resolve_owned)

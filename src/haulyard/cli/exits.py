@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 
 from haulyard.errors import (
     AccessDenied,
+    ApiDenied,
+    ApiUnavailable,
     ConfigError,
     JobError,
     NotFound,
@@ -48,9 +50,9 @@ _TABLE: tuple[tuple[tuple[type[BaseException], ...], int], ...] = (
     ((KeyboardInterrupt,), INTERRUPTED),
     ((BrokenPipeError,), BROKEN_PIPE),
     ((ConfigError, JobError, S3RegionError, Unsupported), USAGE),
-    ((S3AuthError, AccessDenied, PermissionError), DENIED),
+    ((S3AuthError, AccessDenied, ApiDenied, PermissionError), DENIED),
     ((NotFound, FileNotFoundError), NOT_FOUND),
-    ((S3RateLimit, S3NetworkError, S3ServerError, TransportError), TEMPORARY),
+    ((S3RateLimit, S3NetworkError, S3ServerError, TransportError, ApiUnavailable), TEMPORARY),
 )
 
 

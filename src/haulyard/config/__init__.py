@@ -1,6 +1,7 @@
 """Every setting of Haulyard, where its value may come from, and which of several wins."""
 
-from haulyard.config.resolve import resolve
+from haulyard.config.processing import PROCESSING, ProcessSettings
+from haulyard.config.resolve import resolve, resolve_owned
 from haulyard.config.settings import SETTINGS, Setting, Settings
 
-__all__ = ["SETTINGS", "Setting", "Settings", "resolve"]
+__all__ = ["PROCESSING", "SETTINGS", "ProcessSettings", "Setting", "Settings", "resolve", "resolve_owned"]

@@ -141,6 +141,13 @@ def _parse_part_size(text: str) -> int:
     return size
 
 
+def _parse_some_bytes(text: str) -> int:
+    size = parse_size(text)
+    if size < 1:
+        raise ValueError(text)
+    return size
+
+
 def _parse_account(text: str) -> str:
     if not re.fullmatch("[0-9]{12}", text.strip()):
         raise ValueError(text)
@@ -152,5 +159,6 @@ FLAG = Kind(parse_flag, (bool,), "true or false")
 ENDPOINT = Kind(_parse_endpoint, (str,), "http:// or https://, a host, and maybe a port and a path")
 RATE = Kind(parse_rate, (int, str), "bytes a second like 10MiB, 500K or 2.5G; 0 for no limit")
 DURATION = Kind(parse_duration, (int, float, str), "seconds, or a duration like 250ms, 30s or 1h30m")
+SIZE = Kind(_parse_some_bytes, (int, str), "a number of bytes like 8192, 64KiB or 1MiB")
 PART_SIZE = Kind(_parse_part_size, (int, str), "a size from 5MiB to 5GiB, or auto")
 ACCOUNT = Kind(_parse_account, (str,), "the 12 digits of an AWS account")

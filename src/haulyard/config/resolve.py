@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from haulyard.config.files import TOML, Dotenv, Toml, read_dotenv, read_toml
+from haulyard.config.processing import PROCESSING
 from haulyard.config.settings import SETTINGS, Setting, Settings, default_state_dir
 from haulyard.config.suggest import nearest
 from haulyard.errors import ConfigError
@@ -57,21 +58,8 @@ def resolve(
     dotenv, toml = read_dotenv(cwd), read_toml(cwd)
     if toml is not None:
         _refuse_unknown_keys(toml)
-    values: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    later: list[Setting] = []
-    for setting in SETTINGS.values():
-        found = (
-            _in_flags(setting, flags)
-            or _in_environment(setting, environ)
-            or (_in_dotenv(setting, dotenv) if dotenv else None)
-            or (_in_toml(setting, toml) if toml else None)
-        )
-        if found is None:
-            later.append(setting)
-        else:
-            values[setting.name] = _read(setting, found)
-            origins[setting.name] = found.origin
+    values, origins = _resolved(SETTINGS, flags, environ, dotenv, toml)
+    later = [setting for name, setting in SETTINGS.items() if name not in values]
     environment = {**dotenv.values, **environ} if dotenv else dict(environ)
     _take_profiles(later, values, origins, lambda name: profile_values(environment, name))
     values.setdefault("state_dir", default_state_dir(environment))
@@ -79,6 +67,42 @@ def resolve(
         origins.setdefault(name, "default")
     warnings = tuple(_warnings(environment, dotenv))
     return Settings(**values, origins=origins, warnings=warnings, environment=environment)
+
+
+def resolve_owned(
+    table: Mapping[str, Setting], flags: Mapping[str, object], environ: Mapping[str, str], cwd: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the settings of one command that were given, and their origins; what is missing was not.
+
+    They are read by that command alone: a variable of a common name that means something else to another
+    program must not stop those that do not look at it.
+
+    Raises:
+        ConfigError: A value that its kind does not allow; where it came from is named.
+    """
+    return _resolved(table, flags, environ, read_dotenv(cwd), read_toml(cwd))
+
+
+def _resolved(
+    table: Mapping[str, Setting],
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    dotenv: Dotenv | None,
+    toml: Toml | None,
+) -> tuple[dict[str, Any], dict[str, str]]:
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for setting in table.values():
+        found = (
+            _in_flags(setting, flags)
+            or _in_environment(setting, environ)
+            or (_in_dotenv(setting, dotenv) if dotenv else None)
+            or (_in_toml(setting, toml) if toml else None)
+        )
+        if found is not None:
+            values[setting.name] = _read(setting, found)
+            origins[setting.name] = found.origin
+    return values, origins
 
 
 def _in_flags(setting: Setting, flags: Mapping[str, object]) -> _Found | None:
@@ -149,8 +173,8 @@ def _refused(setting: Setting, value: object, place: str) -> ConfigError:
 
 def _refuse_unknown_keys(toml: Toml) -> None:
     for key in toml.values:
-        if key not in SETTINGS:
-            near = nearest(key, SETTINGS)
+        if key not in SETTINGS and key not in PROCESSING:
+            near = nearest(key, [*SETTINGS, *PROCESSING])
             raise ConfigError(
                 f"{toml.path}, line {toml.line_of(key)}: {key} is not a setting",
                 hint=f"did you mean {near}?" if near else "haul config lists the settings",
@@ -158,7 +182,7 @@ def _refuse_unknown_keys(toml: Toml) -> None:
 
 
 def _warnings(environment: Mapping[str, str], dotenv: Dotenv | None) -> Iterable[str]:
-    known = {setting.variable for setting in SETTINGS.values()}
+    known = {setting.variable for setting in (*SETTINGS.values(), *PROCESSING.values())}
     for name in environment:
         if name.startswith("HAUL_") and name not in known:
             near = nearest(name, known)

@@ -26,6 +26,8 @@ from haulyard.config.kinds import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from _typeshed import DataclassInstance
+
 _T = TypeVar("_T")
 
 CHECKSUM_ALGORITHMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA256", "SHA1", "none")
@@ -60,7 +62,7 @@ class _Declared(NamedTuple):
     flag: str
 
 
-def _setting(
+def setting(
     default: _T,
     kind: Kind,
     text: str,
@@ -96,110 +98,110 @@ class Settings:
     environment over ``.env``, for the credential chain, and never shown.
     """
 
-    endpoint_url: str = _setting(
+    endpoint_url: str = setting(
         "",
         ENDPOINT,
         "address of the S3-compatible store; empty for AWS",
         names=("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
         profile_key="endpoint_url",
     )
-    profile: str = _setting(
+    profile: str = setting(
         "",
         TEXT,
         "profile of AWS's shared config files",
         # In botocore's order, so that region and credentials come from the same profile.
         names=("AWS_DEFAULT_PROFILE", "AWS_PROFILE"),
     )
-    region: str = _setting(
+    region: str = setting(
         "",
         TEXT,
         "region to begin with; a bucket's own region is found out",
         names=("AWS_REGION", "AWS_DEFAULT_REGION"),
         profile_key="region",
     )
-    source_endpoint_url: str = _setting("", ENDPOINT, "the source's endpoint, where it is another store")
-    source_profile: str = _setting("", TEXT, "the source's profile, where it is another store")
-    source_region: str = _setting("", TEXT, "the source's region, where it is another store")
-    no_sign_request: bool = _setting(False, FLAG, "send requests without credentials (public buckets)")
-    ca_bundle: str = _setting(
+    source_endpoint_url: str = setting("", ENDPOINT, "the source's endpoint, where it is another store")
+    source_profile: str = setting("", TEXT, "the source's profile, where it is another store")
+    source_region: str = setting("", TEXT, "the source's region, where it is another store")
+    no_sign_request: bool = setting(False, FLAG, "send requests without credentials (public buckets)")
+    ca_bundle: str = setting(
         "",
         TEXT,
         "file of certificates to trust instead of the system's",
         names=("AWS_CA_BUNDLE",),
         profile_key="ca_bundle",
     )
-    verify_ssl: bool = _setting(True, FLAG, "verify TLS certificates", flag="--no-verify-ssl")
-    request_payer: str = _setting(
+    verify_ssl: bool = setting(True, FLAG, "verify TLS certificates", flag="--no-verify-ssl")
+    request_payer: str = setting(
         "", choice("requester"), "'requester': agree to pay for requests and traffic"
     )
-    expected_bucket_owner: str = _setting("", ACCOUNT, "refuse buckets of any other account")
-    concurrency: int = _setting(32, count(1, 10_000), "requests in flight at most")
-    part_size: int = _setting(0, PART_SIZE, "size of the parts of large objects; 0 or auto: by object size")
-    retries: int = _setting(
+    expected_bucket_owner: str = setting("", ACCOUNT, "refuse buckets of any other account")
+    concurrency: int = setting(32, count(1, 10_000), "requests in flight at most")
+    part_size: int = setting(0, PART_SIZE, "size of the parts of large objects; 0 or auto: by object size")
+    retries: int = setting(
         10,
         count(1, 1_000),
         "attempts of one request in all, throttling not counted",
         names=("MAX_RETRIES", "AWS_MAX_ATTEMPTS"),
     )
-    retry_base_delay: float = _setting(
+    retry_base_delay: float = setting(
         0.1,
         DURATION,
         "first pause before a request is tried again; it doubles, and is drawn at random below that",
         names=("RETRY_BASE_DELAY",),
     )
-    bwlimit: int = _setting(0, RATE, "bytes a second at most, both directions together; 0: no limit")
-    addressing: str = _setting(
+    bwlimit: int = setting(0, RATE, "bytes a second at most, both directions together; 0: no limit")
+    addressing: str = setting(
         "auto",
         choice("auto", "path", "virtual"),
         "where the bucket stands in URLs; auto: in the host for AWS, in the path elsewhere",
         profile_key="addressing_style",
     )
-    use_dualstack: bool = _setting(
+    use_dualstack: bool = setting(
         False,
         FLAG,
         "use the dual-stack (IPv6) endpoints of AWS",
         names=("AWS_USE_DUALSTACK_ENDPOINT",),
         profile_key="use_dualstack_endpoint",
     )
-    use_fips: bool = _setting(
+    use_fips: bool = setting(
         False,
         FLAG,
         "use the FIPS endpoints of AWS",
         names=("AWS_USE_FIPS_ENDPOINT",),
         profile_key="use_fips_endpoint",
     )
-    accelerate: bool = _setting(
+    accelerate: bool = setting(
         False,
         FLAG,
         "use S3 Transfer Acceleration",
         profile_key="use_accelerate_endpoint",
     )
-    checksum_algorithm: str = _setting(
+    checksum_algorithm: str = setting(
         "CRC64NVME",
         choice(*CHECKSUM_ALGORITHMS, fold=_fold_algorithm),
         "checksum that uploads carry",
     )
-    request_checksum_calculation: str = _setting(
+    request_checksum_calculation: str = setting(
         "when_supported",
         choice("when_supported", "when_required"),
         "when uploads carry a checksum",
         names=("AWS_REQUEST_CHECKSUM_CALCULATION",),
         profile_key="request_checksum_calculation",
     )
-    response_checksum_validation: str = _setting(
+    response_checksum_validation: str = setting(
         "when_supported",
         choice("when_supported", "when_required"),
         "when the checksums of downloads are verified",
         names=("AWS_RESPONSE_CHECKSUM_VALIDATION",),
         profile_key="response_checksum_validation",
     )
-    log_level: str = _setting("warning", choice(*LOG_LEVELS), "how much is said on standard error")
-    log_file: str = _setting("", TEXT, "file that the log is appended to; standard error keeps the warnings")
-    progress: bool | None = _setting(None, FLAG, "show a progress bar; unset: on a terminal")
-    json: bool = _setting(False, FLAG, "print one JSON object a line")
-    state_dir: str = _setting("", TEXT, "where resumable transfers keep their state")
-    job_dir: str = _setting(".haul/jobs", TEXT, "where jobs keep their plans and journals")
-    local_dir: str = _setting(".haul/local", TEXT, "where the embedded store keeps its data")
+    log_level: str = setting("warning", choice(*LOG_LEVELS), "how much is said on standard error")
+    log_file: str = setting("", TEXT, "file that the log is appended to; standard error keeps the warnings")
+    progress: bool | None = setting(None, FLAG, "show a progress bar; unset: on a terminal")
+    json: bool = setting(False, FLAG, "print one JSON object a line")
+    state_dir: str = setting("", TEXT, "where resumable transfers keep their state")
+    job_dir: str = setting(".haul/jobs", TEXT, "where jobs keep their plans and journals")
+    local_dir: str = setting(".haul/local", TEXT, "where the embedded store keeps its data")
 
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     warnings: tuple[str, ...] = field(default=(), compare=False, repr=False)
@@ -236,9 +238,10 @@ class Settings:
         )
 
 
-def _table() -> dict[str, Setting]:
+def table_of(owner: type[DataclassInstance]) -> dict[str, Setting]:
+    """Return the settings that are fields of a dataclass, by name, in the order of their declaration."""
     table: dict[str, Setting] = {}
-    for each in fields(Settings):
+    for each in fields(owner):
         declared: _Declared | None = each.metadata.get("setting")
         if declared is not None:
             kind, text, names, profile_key, flag = declared
@@ -248,4 +251,4 @@ def _table() -> dict[str, Setting]:
 
 
 #: Every setting by name, in the order of their declaration.
-SETTINGS: dict[str, Setting] = _table()
+SETTINGS: dict[str, Setting] = table_of(Settings)

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from haulyard.events import (
     BytesMoved,
+    CallFailed,
+    CallsPaused,
+    RecordFailed,
+    RecordsEnded,
     RequestDone,
     RequestRetried,
     Throttled,
@@ -26,8 +30,12 @@ _LEVELS = {
     RequestDone: "debug",
     TransferStarted: "debug",
     BytesMoved: "debug",
+    RecordsEnded: "debug",
     RequestRetried: "info",
+    CallFailed: "info",
     TransferDone: "info",
+    RecordFailed: "warning",
+    CallsPaused: "warning",
     Throttled: "warning",
     Warned: "warning",
 }
@@ -38,6 +46,10 @@ _KINDS = {
     TransferStarted: "started",
     BytesMoved: "bytes",
     TransferDone: "object",
+    RecordsEnded: "records",
+    RecordFailed: "dead_letter",
+    CallFailed: "call_failed",
+    CallsPaused: "paused",
     Warned: "warning",
 }
 #: What an error says of itself beyond its message, where it has it.
@@ -139,8 +151,23 @@ def text(event: Event) -> str:  # noqa: PLR0911 -- one return for each event
             return f"{event.size:+d} bytes of {escape(event.source)}"
         case TransferDone():
             return transfer_text(event)
+        case RecordsEnded() | RecordFailed() | CallFailed() | CallsPaused():
+            return _record_text(event)
         case Warned():
             return escape(event.message) + (f" ({escape(event.hint)})" if event.hint else "")
+
+
+def _record_text(event: RecordsEnded | RecordFailed | CallFailed | CallsPaused) -> str:
+    match event:
+        case RecordsEnded():
+            return f"{escape(event.job)}: {event.done:,} records done, {event.failed:,} failed"
+        case RecordFailed():
+            return f"record {escape(event.record)} {event.kind}: {escape(event.reason)}"
+        case CallFailed():
+            again = f"again in {event.delay:.2f} s"
+            return f"record {event.record}: attempt {event.attempt} failed, {again}: {escape(event.reason)}"
+        case CallsPaused():
+            return f"no calls for {event.seconds:.1f} s: {escape(event.reason)}"
 
 
 def transfer_text(event: TransferDone) -> str:

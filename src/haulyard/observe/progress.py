@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from haulyard.events import BytesMoved, TransferDone, TransferStarted
+from haulyard.events import BytesMoved, RecordsEnded, TransferDone, TransferStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +110,35 @@ class Progress:
             total=total,
             **look,
         )
+
+
+class RecordProgress(Progress):
+    """The same for records: the bar is of the bytes that are read, which alone tell how much is left."""
+
+    def __init__(
+        self, stream: BinaryIO, unit: str = "bytes", *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        del unit
+        super().__init__(stream, "bytes", clock=clock)
+        self._began: tuple[float, int] | None = None
+        self._per_second = 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Count the event and draw."""
+        if not isinstance(event, RecordsEnded):
+            return
+        self._objects, self._failed = event.done, event.failed
+        self._bytes += event.size
+        now, ended = self._clock(), event.done + event.failed
+        if self._began is None:
+            self._began = (now, ended)
+        elif now > self._began[0]:
+            self._per_second = (ended - self._began[1]) / (now - self._began[0])
+        self._draw()
+
+    def _counts(self) -> str:
+        failed = f", {self._failed:,} failed" if self._failed else ""
+        return f"{self._objects:,} records, {self._per_second:,.0f}/s{failed}"
 
 
 class _Text:

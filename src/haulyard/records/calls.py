@@ -1,0 +1,154 @@
+"""Calls: which records go into one, and what is known of each. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from haulyard.errors import RecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from haulyard.records.bodies import Encode
+    from haulyard.records.ledger_rows import Kept
+    from haulyard.records.model import Address
+    from haulyard.records.progress import BlockProgress
+
+
+class Ticket:
+    """A record of which a transform made several values: it has ended once all of them have."""
+
+    __slots__ = ("block", "left", "row")
+
+    def __init__(self, block: BlockProgress, row: int, left: int) -> None:
+        self.block = block
+        self.row = row
+        self.left = left
+
+    def end(self) -> None:
+        """Say that one of them has ended."""
+        self.left -= 1
+        if not self.left:
+            self.block.mark(self.row)
+
+
+class Origin:
+    """Where values of a call come from: rows of a block from ``address`` on, a part of one, or a letter."""
+
+    __slots__ = ("address", "block", "count", "letter", "part", "ticket")
+
+    def __init__(
+        self,
+        address: Address,
+        block: BlockProgress | None,
+        count: int = 1,
+        *,
+        part: int = 0,
+        ticket: Ticket | None = None,
+        letter: Kept | None = None,
+    ) -> None:
+        self.address = address
+        self.block = block
+        self.count = count
+        self.part = part
+        self.ticket = ticket
+        self.letter = letter
+
+    def end(self) -> None:
+        """Say that all of its records have come to their end."""
+        if self.ticket is not None:
+            self.ticket.end()
+        elif self.block is not None:
+            row = self.address.row
+            if self.count == 1:
+                self.block.mark(row)
+            else:
+                self.block.mark_rows(row, row + self.count)
+
+    def cut(self, at: int, count: int) -> Origin:
+        """Return the origin of ``count`` of its values, from number ``at`` on."""
+        if count == self.count:
+            return self
+        address = self.address
+        return Origin(address._replace(row=address.row + at), self.block, count)
+
+
+class Call:
+    """One call: ``values`` in the order of their ``origins``, the ``body`` made of them, its ``key``."""
+
+    __slots__ = ("attempts", "body", "key", "origins", "values")
+
+    def __init__(self, values: Sequence[bytes], origins: Sequence[Origin], body: bytes, key: str) -> None:
+        self.values = values
+        self.origins = origins
+        self.body = body
+        self.key = key
+        self.attempts = 0
+
+    def singles(self) -> Iterator[tuple[bytes, Origin]]:
+        """Yield each value with where it comes from."""
+        values = iter(self.values)
+        for origin in self.origins:
+            for at in range(origin.count):
+                yield next(values), origin.cut(at, 1)
+
+
+class Grouping:
+    """Puts values together, ``size`` to a call; ``uid`` begins every key."""
+
+    def __init__(self, encode: Encode, size: int, uid: str) -> None:
+        self._encode = encode
+        self._size = size
+        self._uid = uid
+        self._values: list[bytes] = []
+        self._origins: list[Origin] = []
+
+    def single(self, value: bytes, origin: Origin) -> Call:
+        """Return a call of one value. Raises RecordError where no body can be made of it."""
+        return self._call((value,), (origin,))
+
+    def add(self, values: Sequence[bytes], origin: Origin) -> Iterator[Call]:
+        """Yield the calls that are full with these values, which are neighbouring rows of one block."""
+        at = 0
+        while at < len(values):
+            room = self._size - len(self._values)
+            some = values[at : at + room]
+            self._values += some
+            self._origins.append(origin.cut(at, len(some)))
+            at += len(some)
+            if len(self._values) >= self._size:
+                yield self._full()
+
+    def rest(self) -> Iterator[Call]:
+        """Yield the call that is not full, if there is one."""
+        if self._values:
+            yield self._full()
+
+    def halves(self, call: Call) -> tuple[Call, Call]:
+        """Return the call as two, to find out which of its records is refused."""
+        pairs = list(call.singles())
+        middle = len(pairs) // 2
+        first, second = (
+            self._call([value for value, _ in some], [origin for _, origin in some])
+            for some in (pairs[:middle], pairs[middle:])
+        )
+        return first, second
+
+    def _full(self) -> Call:
+        values, self._values = self._values, []
+        origins, self._origins = self._origins, []
+        return self._call(values, origins)
+
+    def _call(self, values: Sequence[bytes], origins: Sequence[Origin]) -> Call:
+        first = origins[0]
+        key = f"{self._uid}-{first.address}"
+        if first.part:
+            key = f"{key}.{first.part}"
+        if len(values) > 1:
+            key = f"{key}+{len(values)}"
+        return Call(values, origins, self._encode(values), key)
+
+
+def why_not(error: Exception) -> str:
+    """Return why no call could be made of a record, for people."""
+    return str(error) if isinstance(error, RecordError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,404 @@
+"""A records job from its beginning to its end, under the lock of its folder."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import socket
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from haulyard.errors import JobError
+from haulyard.events import CallsPaused, Warned, ignore
+from haulyard.journal import creating
+from haulyard.records import letters
+from haulyard.records.account import Account
+from haulyard.records.bodies import encoder
+from haulyard.records.books import Books
+from haulyard.records.calls import Grouping
+from haulyard.records.formats.cutting import Start
+from haulyard.records.intake import Intake, SecondIntake
+from haulyard.records.judging import Judge
+from haulyard.records.ledger import Ledger
+from haulyard.records.listing import source_objects
+from haulyard.records.pacer import EVEN, Limit, Pacer
+from haulyard.records.progress import Progress
+from haulyard.records.reading import Listeners, ReadOptions, blocks
+from haulyard.records.responses import Responses
+from haulyard.records.run import Manner, Run
+from haulyard.records.shaping import Shaper, load_transform
+from haulyard.records.specification import Specification
+from haulyard.records.target import Api, FunctionTarget, HttpTarget
+from haulyard.records.uploading import upload_file
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+
+    from haulyard.config import Settings
+    from haulyard.events import Emit
+    from haulyard.journal.creating import Created
+    from haulyard.journal.folder import JobFolder
+    from haulyard.records.bodies import Encode
+    from haulyard.records.intake import Reader
+    from haulyard.records.model import Block, SourceObject
+    from haulyard.records.shaping import Transform
+    from haulyard.records.target import Target
+    from haulyard.stores.base import Store
+    from haulyard.transfer.manifest import OpenBucket
+    from haulyard.transfer.selection import Selection
+
+LISTING, PROCESSING, FINISHED = "listing", "processing", "finished"
+#: Descriptors that are left to all else.
+_RESERVED: Final = 256
+_MOST_IN_FLIGHT: Final = 4096
+
+
+class Source(NamedTuple):
+    """What is read: a store, and what is selected in it."""
+
+    store: Store
+    selection: Selection
+    version_id: str = ""
+    open_bucket: OpenBucket | None = None
+
+
+class Place(NamedTuple):
+    """Where something is written: a store, and what its keys begin with (or, of one object, its key)."""
+
+    store: Store
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What concerns one run, and no other.
+
+    ``limits`` are those of the API; ``max_in_flight`` caps the calls in flight, 0 leaves it to the latency.
+    ``chunk_size`` is the fewest bytes of a read, ``timeout`` of one call in seconds, ``limit`` the most
+    records of this run (0: all). With ``retry_failed`` the dead letters are sent again, and nothing else.
+    """
+
+    limits: tuple[Limit, ...] = (Limit(5000, 1.0),)
+    max_in_flight: int = 0
+    chunk_size: int = 8192
+    timeout: float = 30.0
+    manner: Manner = field(default_factory=Manner)
+    limit: int = 0
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a job works with.
+
+    ``function`` takes the place of the API, ``transform`` that of the one that the job names. ``answers``
+    is where kept answers go, ``letters`` the object that dead letters are written to, None for nowhere.
+    ``expect`` is told of the bytes that are left to be read. Once ``stopping`` is set no more calls are
+    begun.
+    """
+
+    source: Source
+    settings: Settings
+    environ: Mapping[str, str]
+    emit: Emit = ignore
+    function: Callable[[Any], Awaitable[Any]] | None = None
+    transform: Transform | None = None
+    answers: Place | None = None
+    letters: Place | None = None
+    expect: Callable[[int, int], None] = lambda _records, _bytes: None
+    stopping: asyncio.Event | None = None
+
+
+class Outcome(NamedTuple):
+    """What a run came to: ``account`` is of all runs, ``ended`` counts the records that this one ended.
+
+    ``is_finished`` where nothing is left, ``unread`` are objects that cannot be read to their end.
+    """
+
+    account: Account
+    ended: int
+    is_finished: bool
+    unread: int = 0
+
+
+def create(directory: str, specification: Specification, name: str = "", *, new: bool = False) -> Created:
+    """Return the folder of a job, which is made unless it is there; see `haulyard.journal.creating.create`.
+
+    Raises:
+        JobError: There is another job of that name, or somebody works on the one to be removed.
+    """
+    return creating.create(
+        directory,
+        name or specification.name(),
+        specification.to_json(),
+        is_same=lambda there: Specification.from_json(there).is_same(specification),
+        has_acted=_has_acted,
+        new=new,
+    )
+
+
+async def process(folder: JobFolder, around: Surroundings, options: RunOptions) -> Outcome:
+    """Begin a job, or go on with it; a finished one has nothing left to do.
+
+    Raises:
+        ApiDenied, ApiUnavailable, ConfigError: No call can succeed; the job goes on when it is run again.
+        JobError: Somebody else works on it, its folder is damaged, or a source object was replaced.
+        HaulError: A source cannot be read.
+    """
+    specification = Specification.from_json(folder.specification)
+    with ExitStack() as stack:
+        stack.enter_context(folder.lock("haul process"))
+        stage = (folder.read("state") or {}).get("stage", LISTING)
+        ledger = stack.enter_context(await asyncio.to_thread(_opened, folder))
+        if ledger.listed is None:
+            folder.write("state", {"stage": LISTING})
+            await _list(ledger, specification, around.source)
+        job = _Job(folder, specification, ledger, around, options)
+        if stage == FINISHED and not options.retry_failed:
+            return job.outcome(is_finished=True)
+        if stage != FINISHED and options.retry_failed and not job.account.records:
+            raise JobError(
+                f"job {folder.name} has sent nothing yet", hint=f"haul process --job {folder.name}"
+            )
+        if stage == LISTING:
+            folder.write("state", {"stage": PROCESSING})
+        return await job.run(is_finished=stage == FINISHED)
+
+
+class _Job:
+    """A job whose ledger is open."""
+
+    def __init__(
+        self,
+        folder: JobFolder,
+        specification: Specification,
+        ledger: Ledger,
+        around: Surroundings,
+        options: RunOptions,
+    ) -> None:
+        self._folder = folder
+        self._specification = specification
+        self._ledger = ledger
+        self._around = around
+        self._options = options
+        state = ledger.state()
+        self._windows = state.windows
+        self.account = Account.from_json(state.account) if state.account else Account()
+        self._progress = Progress.restore(state.progress) if state.progress else Progress()
+        self._before = self.account.records
+        self._warned: set[int] = set()
+
+    async def run(self, *, is_finished: bool) -> Outcome:
+        """Make calls until nothing is left, or it has to stop."""
+        specification, options, around = self._specification, self._options, self._around
+        encode, media_type = encoder_of(specification)
+        judge = Judge(specification.success)
+        shaper = shaper_of(specification, around.transform)
+        pacer = Pacer(options.limits, cap=options.max_in_flight or _most_in_flight())
+        target = self._target(media_type)
+        responses = Responses.open(self._folder, self._ledger) if around.answers else None
+        try:
+            await self._wait_for_a_period(pacer)
+            self.account.begin_run(time.time(), os.getpid(), socket.gethostname())
+            books = Books(
+                self._ledger,
+                self._progress,
+                self.account,
+                pacer,
+                responses,
+                emit=around.emit,
+                job=self._folder.name,
+            )
+            size = specification.records_per_call
+            grouping = Grouping(encode, size, specification.uid)
+            read = reader(specification, around, options.chunk_size, count=self._count)
+            intake = (SecondIntake if options.retry_failed else Intake)(
+                self._ledger, books, read, shaper, grouping, size=size, limit=options.limit
+            )
+            run = Run(books, intake, target, judge, pacer, grouping, options.manner, around.emit)
+            self._tell_what_is_left()
+            await self._work(run)
+            is_finished = is_finished or (run.is_complete and not options.retry_failed)
+            await self._deliver(books, responses)
+        finally:
+            await target.close()
+            with suppress(JobError):
+                await asyncio.to_thread(
+                    letters.write_letters,
+                    self._ledger,
+                    os.path.join(self._folder.path, letters.FILE),
+                    unresolved_only=True,
+                )
+        if is_finished:
+            self._folder.write("state", {"stage": FINISHED})
+        return self.outcome(is_finished=is_finished)
+
+    def outcome(self, *, is_finished: bool) -> Outcome:
+        """Return what it has come to."""
+        unread = self._ledger.state().unread
+        return Outcome(self.account, self.account.records - self._before, is_finished, unread)
+
+    async def _work(self, run: Run) -> None:
+        stopping = self._around.stopping
+        if stopping is None:
+            await run.work()
+            return
+
+        async def watch() -> None:
+            await stopping.wait()
+            run.stop()
+
+        watcher = asyncio.create_task(watch())
+        try:
+            await run.work()
+        finally:
+            watcher.cancel()
+
+    async def _wait_for_a_period(self, pacer: Pacer) -> None:
+        """Let no window hold calls of an earlier run beside those of this one."""
+        if not self.account.calls:
+            return
+        pacer.restore(self._windows or [])
+        seconds = max((each.seconds for each in self._options.limits if each.seconds <= EVEN), default=0.0)
+        if not seconds:
+            return
+        self._around.emit(CallsPaused(seconds, "calls of the run before may still count at the API"))
+        stopping = self._around.stopping or asyncio.Event()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), seconds)
+
+    def _target(self, media_type: str) -> Target:
+        specification, around = self._specification, self._around
+        if around.function is not None:
+            return FunctionTarget(around.function, specification.to)
+        api = Api(
+            specification.to,
+            specification.method,
+            specification.headers,
+            media_type,
+            self._options.timeout,
+        )
+        return HttpTarget(api, around.settings, around.environ)
+
+    async def _deliver(self, books: Books, responses: Responses | None) -> None:
+        """Bring kept answers and dead letters to where they are wanted."""
+        around, name = self._around, self._folder.name
+        if responses is not None and around.answers is not None:
+            responses.end_segment()
+            await books.commit()
+            form: Any = self._specification.responses_format
+            await responses.deliver(around.answers.store, around.answers.prefix, name, form=form)
+            await books.commit()
+            responses.settle()
+        if around.letters is not None:
+            path = os.path.join(self._folder.path, letters.FILE)
+            await asyncio.to_thread(letters.write_letters, self._ledger, path, unresolved_only=True)
+            await upload_file(path, around.letters.store, around.letters.prefix)
+
+    def _count(self, size: int) -> None:
+        self.account.read(time.time(), size)
+
+    def _tell_what_is_left(self) -> None:
+        listed = self._ledger.listed
+        if listed is not None and not self._options.retry_failed:
+            self._around.expect(0, max(0, listed.size - self.account.bytes_read))
+
+
+def encoder_of(specification: Specification) -> tuple[Encode, str]:
+    """Return what makes bodies of a job's records, and their media type. Raises ConfigError."""
+    shape: Any = specification.body
+    return encoder(shape, specification.template, specification.records_per_call)
+
+
+def shaper_of(specification: Specification, transform: Transform | None = None) -> Shaper:
+    """Return what shapes a job's records; ``transform`` goes before its own. Raises ConfigError."""
+    if transform is None and specification.transform:
+        transform = load_transform(specification.transform)
+    return Shaper(specification.fields, specification.renames, transform, specification.sample)
+
+
+def objects_of(specification: Specification, source: Source) -> AsyncGenerator[list[SourceObject]]:
+    """Return the pages of a job's source objects, as they are now."""
+    return source_objects(
+        source.store,
+        source.selection,
+        specification.patterns,
+        manifest=specification.manifest,
+        version_id=source.version_id,
+        open_bucket=source.open_bucket,
+    )
+
+
+def reader(
+    specification: Specification,
+    around: Surroundings,
+    chunk: int,
+    *,
+    count: Callable[[int], None] = lambda _size: None,
+) -> Reader:
+    """Return what reads a job's objects; ``count`` is told of bytes.
+
+    Raises:
+        ConfigError: They cannot be read like that.
+    """
+    options = read_options(specification, chunk)
+    store = around.source.store
+
+    def reread(source: SourceObject) -> None:
+        around.emit(Warned(f"{source.key} is packed or recoded: it is read again from its beginning"))
+
+    def read(source: SourceObject, offset: int, line: int) -> AsyncGenerator[Block]:
+        start = Start(offset, line) if offset else None
+        return blocks(store, source, options, start=start, listeners=Listeners(count, reread))
+
+    return read
+
+
+def grid_for(batch: int) -> int:
+    """Return the bytes of a block that holds about so many records, 128 bytes each, a power of two."""
+    return 1 << min(max((batch * 128 - 1).bit_length(), 14), 22)
+
+
+def read_options(specification: Specification, chunk: int) -> ReadOptions:
+    """Return how a job's objects are read. Raises ConfigError."""
+    named: dict[str, Any] = {
+        name: getattr(specification, name)
+        for name in ("format", "compression", "encoding", "delimiter", "quote", "escape", "columns", "types")
+    }
+    return ReadOptions(**named, grid=specification.grid, chunk=chunk)
+
+
+def _opened(folder: JobFolder) -> Ledger:
+    return Ledger.open(folder) if Ledger.exists(folder) else Ledger.create(folder)
+
+
+async def _list(ledger: Ledger, specification: Specification, source: Source) -> None:
+    async for page in objects_of(specification, source):
+        ledger.add_objects(page)
+    ledger.seal_objects()
+
+
+def _has_acted(folder: JobFolder) -> bool:
+    """Whether a job may have sent anything; what cannot be read may have."""
+    try:
+        if not Ledger.exists(folder):
+            return False
+        with Ledger.open(folder, read_only=True) as ledger:
+            return ledger.state().seq > 0
+    except JobError:
+        return True
+
+
+def _most_in_flight() -> int:
+    """Return how many calls may be in flight: each may be a connection, and so a descriptor."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_IN_FLIGHT + _RESERVED
+    if soft < wanted:
+        with suppress(OSError, ValueError):
+            allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, allowed), hard))
+            soft = max(soft, allowed)
+    return max(16, min(_MOST_IN_FLIGHT, soft - _RESERVED))
