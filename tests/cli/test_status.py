@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.records.ledgers import letter, make_job, make_ledger
 
 from haulyard.cli import status
 from haulyard.journal.folder import JobFolder
+from haulyard.records.account import Account
+from haulyard.records.ledger import Commit
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Box
@@ -43,6 +47,40 @@ def test_all_jobs_are_in_one_table(haul: Box) -> None:
         ["two", "copy", "applied", "2", "2", "0"],
     ]
     assert [event["job"] for event in haul("status", "--json").events] == ["one", "two"]
+
+
+def test_damaged_jobs_and_jobs_of_every_kind_are_in_the_table(haul: Box) -> None:
+    plan(haul, "a-bulk")
+    where = str(haul.cwd / ".haul" / "jobs")
+    with make_ledger(make_job(where, "b-records")) as ledger:
+        account = Account(delivered=3, rejected=1)
+        ledger.commit(Commit(account=account.to_json(), letters=[letter(1)]))
+    JobFolder.create(where, "c-other", {"kind": "other"})
+    damaged = Path(make_job(where, "d-damaged").path, "job.json")
+    damaged.write_text("{}")
+    broken = make_job(where, "e-broken")
+    Path(broken.path, "records.db").write_bytes(b"no database")
+    broken.write("state", {"stage": "processing"})
+    result = haul("status")
+    assert [line.split()[:6] for line in result.out.splitlines()] == [
+        ["job", "verb", "state", "objects", "done", "failed"],
+        ["a-bulk", "copy", "planned", "2", "0", "0"],
+        ["b-records", "process", "listing", "4", "3", "1"],
+        ["c-other", "planning,", "damaged", "0", "0", "0"],
+        ["d-damaged", "unknown", "0", "0", "0"],
+        ["e-broken", "process", "processing,", "damaged", "0", "0"],
+    ]
+    events = haul("status", "--json").events
+    assert [event["job"] for event in events] == ["a-bulk", "b-records", "c-other", "d-damaged", "e-broken"]
+    assert (events[1]["records"], events[1]["dead_letters"]) == (4, 1)
+
+
+def test_a_records_job_is_told_in_detail(haul: Box) -> None:
+    make_ledger(make_job(str(haul.cwd / ".haul" / "jobs"), "r")).close()
+    result = haul("status", "r")
+    assert result.code == 0
+    assert "r: process s3://data/in/ to https://api.example/v1?key=${API_KEY}" in result.out
+    assert haul("status", "r", "--json").events[0]["objects"] == 3
 
 
 def test_one_job_is_told_in_detail_with_what_follows(haul: Box) -> None:

@@ -8,7 +8,7 @@ from tests.jobs.journals import COPIED, DENIED, START, add_shard, begun, make_jo
 
 from haulyard.jobs.inventory import shard_ids
 from haulyard.jobs.model import Action, Stage
-from haulyard.jobs.status import JobStatus, _rate, status_of, statuses, table
+from haulyard.jobs.status import JobStatus, _rate, status_of, table
 from haulyard.journal.folder import Holder, JobFolder
 from haulyard.journal.shard import Shard
 
@@ -169,25 +169,6 @@ def test_each_stage_has_its_next_commands(stage: Stage, phases: dict[str, int], 
     assert [step.command for step in status.steps] == commands
 
 
-def test_all_jobs_are_listed_also_the_damaged_and_those_of_another_kind(tmp_path: Path) -> None:
-    make_job(str(tmp_path), "b-planned", stage=Stage.PLANNED)
-    make_job(str(tmp_path), "a-new")
-    JobFolder.create(str(tmp_path), "c-ship", {"kind": "ship"})
-    Path(make_job(str(tmp_path), "d-broken").path, "job.json").write_text("{}")
-    found = list(statuses(str(tmp_path)))
-    assert [(each.name, each.stage) for each in found] == [
-        ("a-new", "planning"),
-        ("b-planned", "planned"),
-        ("c-ship", "planning"),
-        ("d-broken", "unknown"),
-    ]
-    assert "no bulk job" in found[2].damaged[0]
-    assert "is damaged" in found[3].damaged[0]
-    lines = table(found)
-    assert len(lines) == 5
-    assert lines[2].split() == ["b-planned", "move", "planned", "0", "0", "0"]
-
-
 def test_the_table_counts_an_object_once_and_as_the_detail_does(tmp_path: Path) -> None:
     folder = make_job(str(tmp_path), stage=Stage.UNDONE)
     add_shard(
@@ -247,10 +228,6 @@ def test_keys_and_reasons_cannot_steer_a_terminal(tmp_path: Path) -> None:
     text = status_of(folder).text()
     assert "\x1b" not in text
     assert "in/\\x1b[31mred: no\\x0d\\x1b[2J" in text
-
-
-def test_no_job_is_no_line(tmp_path: Path) -> None:
-    assert list(statuses(str(tmp_path / "none"))) == []
 
 
 def test_what_the_plan_leaves_alone_is_told_from_its_summary(folder: JobFolder) -> None:

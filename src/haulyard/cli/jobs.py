@@ -1,4 +1,4 @@
-"""What the commands of bulk jobs share: finding a job, its stores, running it, and what to type next."""
+"""What the commands of jobs share: finding a job, its stores, running it, and what to type next."""
 
 from __future__ import annotations
 
@@ -65,11 +65,17 @@ def open_job(name: str, context: Context) -> JobFolder:
         return JobFolder.open(where, known[0])
     if not known:
         raise JobError(
-            f"there are no jobs in {where}", hint="haul plan makes one; --job-dir names another place"
+            f"there are no jobs in {where}",
+            hint="haul plan and haul process make some; --job-dir names another place",
         )
     raise ConfigError(
         f"which job? There are {len(known)} in {where}", hint="name one; haul status lists them"
     )
+
+
+def has_records(folder: JobFolder) -> bool:
+    """Whether it is a job of `haul process`; the others are bulk jobs."""
+    return folder.specification.get("kind") == "records"
 
 
 def command(verb: str, name: str, context: Context, more: str = "") -> str:

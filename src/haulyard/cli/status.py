@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from haulyard.cli import exits, flags, jobs
-from haulyard.errors import ConfigError
+from haulyard.errors import ConfigError, JobError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator
 
     from haulyard.cli.context import Context
     from haulyard.cli.stop import Stop
     from haulyard.jobs.status import JobStatus
     from haulyard.journal.folder import JobFolder
+    from haulyard.records.status import RecordsStatus
 
 EXAMPLES = (
     "haul plan copy s3://demo/hello.txt s3://demo/s/ --job s; haul status",
@@ -74,26 +76,48 @@ async def pause(stop: Stop) -> None:
         await asyncio.wait_for(stop.wait(), _INTERVAL)
 
 
-def _show(folder: JobFolder, context: Context) -> JobStatus:
-    from haulyard.jobs.status import status_of  # SQLite, which --help does not need
-
-    status = status_of(folder)
+def _show(folder: JobFolder, context: Context) -> JobStatus | RecordsStatus:
+    status = _status_of(folder)
     context.output.result(status)
     context.output.writer.flush()
     return status
 
 
 def _show_all(context: Context) -> int:
-    from haulyard.jobs.status import statuses, table  # likewise
+    from haulyard.jobs.status import table  # SQLite, which --help does not need
 
     where = jobs.directory(context)
     if context.output.as_json:
-        for status in statuses(where):
+        for status in _statuses(where):
             context.output.result(status)
         return exits.OK
-    found = list(statuses(where))
+    found = list(_statuses(where))
     if found:
         context.output.lines(table(found))
     else:
-        context.output.note(f"there are no jobs in {where}: haul plan makes one")
+        context.output.note(f"there are no jobs in {where}: haul plan and haul process make some")
     return exits.OK
+
+
+def _status_of(folder: JobFolder) -> JobStatus | RecordsStatus:
+    if jobs.has_records(folder):
+        from haulyard.records.status import status_of as status_of_records  # likewise
+
+        return status_of_records(folder)
+    from haulyard.jobs.status import status_of  # likewise
+
+    return status_of(folder)
+
+
+def _statuses(where: str) -> Iterator[JobStatus | RecordsStatus]:
+    """Yield how each job stands, by name; a damaged one is among them and says so."""
+    from haulyard.jobs.status import JobStatus  # likewise
+    from haulyard.journal.folder import JobFolder, list_jobs
+
+    for name in list_jobs(where):
+        try:
+            folder = JobFolder.open(where, name)
+        except JobError as error:
+            yield JobStatus(name, damaged=(str(error),))
+        else:
+            yield _status_of(folder)

@@ -14,22 +14,21 @@ import time
 from collections import Counter
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from haulyard.errors import JobError
 from haulyard.jobs.inventory import missing_shards
 from haulyard.jobs.model import PLAN_TABLE, Action, Phase, Stage
 from haulyard.jobs.next_steps import Obstacles, next_steps
 from haulyard.jobs.specification import Specification
-from haulyard.journal.folder import JobFolder, list_jobs
 from haulyard.journal.opening import connect_reader
 from haulyard.journal.reporting import wording
 from haulyard.journal.shard import Shard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from haulyard.journal.folder import Holder
+    from haulyard.journal.folder import Holder, JobFolder
     from haulyard.journal.reporting.content import Step
 
 _ACTING: Final = f"FROM {PLAN_TABLE} WHERE action IN ({Action.ACT:d}, {Action.FOLDER:d})"
@@ -274,18 +273,15 @@ def _rate(recent: int, holder: Holder | None, now: float) -> float:
     return recent / (min(RECENT, max(since, 1.0)) if since >= 0 else RECENT)
 
 
-def statuses(directory: str, *, clock: Callable[[], float] = time.time) -> Iterator[JobStatus]:
-    """Yield how each job in a directory stands, by name; a damaged one is among them and says so."""
-    for name in list_jobs(directory):
-        try:
-            folder = JobFolder.open(directory, name)
-        except JobError as error:
-            yield JobStatus(name, damaged=(str(error),))
-        else:
-            yield status_of(folder, clock=clock)
+class Shown(Protocol):
+    """What has a line in a table of jobs, of whatever kind the job is."""
+
+    def row(self) -> tuple[str, ...]:
+        """Return its cells, in the order of `COLUMNS`."""
+        ...
 
 
-def table(statuses: Sequence[JobStatus]) -> list[str]:
+def table(statuses: Sequence[Shown]) -> list[str]:
     """Return a table of jobs, for people; what no job has (``undone``, for example) has no column."""
     told = [each.row() for each in statuses]
     shown = [at for at in range(len(COLUMNS)) if at < _ALWAYS or any(row[at] != "0" for row in told)]

@@ -55,11 +55,15 @@ def fields_of(kept: Kept) -> dict[str, Any]:
     }
 
 
+def line_of(kept: Kept) -> bytes:
+    """Return a letter as a line."""
+    return orjson.dumps(fields_of(kept), option=orjson.OPT_APPEND_NEWLINE)
+
+
 def lines(ledger: Ledger, *, unresolved_only: bool = False) -> Iterator[bytes]:
     """Yield the letters as lines; memory does not grow with their number. Raises JobError if damaged."""
     for page in ledger.letters(unresolved_only=unresolved_only):
-        for kept in page:
-            yield orjson.dumps(fields_of(kept), option=orjson.OPT_APPEND_NEWLINE)
+        yield from map(line_of, page)
 
 
 def write_letters(ledger: Ledger, path: str, *, unresolved_only: bool = False) -> int:

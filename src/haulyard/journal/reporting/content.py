@@ -63,15 +63,17 @@ class Step(NamedTuple):
 class Content:
     """Everything on the page.
 
-    ``facts`` say what the job is (verb, source …). ``unit`` is what is counted, in the plural. ``notices``
-    are sentences that a reader must not miss, damage above all. ``failures`` are the first `LISTED` of
-    ``failed``; ``completion`` names the file that has all of them.
+    ``facts`` say what the job is (verb, source …). ``unit`` is what is counted, in the plural; ``timed`` is
+    what ``durations`` are of, ``""`` for the same. ``notices`` are sentences that a reader must not miss,
+    damage above all. ``failures`` are the first `LISTED` of ``failed``; ``completion`` names the file that
+    has all of them.
     """
 
     name: str
     title: str
     facts: list[tuple[str, str]] = field(default_factory=list)
     unit: str = "objects"
+    timed: str = ""
     figures: list[Figure] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     throughput: Throughput = field(default_factory=Throughput)

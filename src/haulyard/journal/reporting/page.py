@@ -134,7 +134,8 @@ def _latencies(content: Content, *, drawn: bool) -> Iterator[str]:
     if not found.count:
         return
     marks = ", ".join(f"p{each} {duration(found.percentile(each))}" for each in PERCENTILES)
-    yield "<section><h2>Time for each of the " + escape(content.unit) + "</h2><figure>"
+    timed = content.timed or content.unit
+    yield "<section><h2>Time for each of the " + escape(timed) + "</h2><figure>"
     if drawn:
         yield charts.latencies(found, PERCENTILES)
     yield (
@@ -142,7 +143,7 @@ def _latencies(content: Content, *, drawn: bool) -> Iterator[str]:
         f"longest {duration(found.longest)}.</figcaption></figure>"
     )
     table = _table(
-        ("from", "to below", content.unit),
+        ("from", "to below", timed),
         ((duration(each.low), duration(each.high), number(each.count)) for each in found.buckets()),
         numbers=(0, 1, 2),
     )
