@@ -1,6 +1,7 @@
 """Moves data into, out of and inside S3 and S3-compatible stores, and accounts for every object.
 
-`Client` and `AsyncClient` are where programs begin, `Job` and `AsyncJob` are for bulk jobs;
+`Client` and `AsyncClient` are where programs begin, `Job` and `AsyncJob` are for bulk jobs, `Processor` and
+`AsyncProcessor` send records to an API;
 ``docs/python-api.md`` describes them with examples. All names are imported when they are first used:
 ``import haulyard`` costs nothing.
 """
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from haulyard.client.results import CommonPrefix, TransferResult
     from haulyard.errors import (
         AccessDenied,
+        ApiDenied,
+        ApiUnavailable,
         ConfigError,
         Conflict,
         HaulError,
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
         JobError,
         NotFound,
         PreconditionFailed,
+        RecordError,
         S3ArchivedError,
         S3AuthError,
         S3ClockError,
@@ -48,7 +52,11 @@ if TYPE_CHECKING:
     )
     from haulyard.events import (
         BytesMoved,
+        CallFailed,
+        CallsPaused,
         Event,
+        RecordFailed,
+        RecordsEnded,
         RequestDone,
         RequestRetried,
         Throttled,
@@ -77,15 +85,22 @@ if TYPE_CHECKING:
         PutResult,
         Secret,
     )
+    from haulyard.records.async_processor import AsyncProcessor
+    from haulyard.records.processor import Processor
     from haulyard.stores.access import Probe
 
 __all__ = [
     "AccessDenied",
+    "ApiDenied",
+    "ApiUnavailable",
     "AsyncClient",
     "AsyncJob",
+    "AsyncProcessor",
     "BucketInfo",
     "ByteRange",
     "BytesMoved",
+    "CallFailed",
+    "CallsPaused",
     "Checksum",
     "Client",
     "CommonPrefix",
@@ -109,7 +124,11 @@ __all__ = [
     "PresignedPost",
     "PresignedUrl",
     "Probe",
+    "Processor",
     "PutResult",
+    "RecordError",
+    "RecordFailed",
+    "RecordsEnded",
     "RequestDone",
     "RequestRetried",
     "Rules",
@@ -147,11 +166,13 @@ __all__ = [
 _MODULES = {
     "AsyncClient": "haulyard.client.async_client",
     "AsyncJob": "haulyard.jobs.async_job",
+    "AsyncProcessor": "haulyard.records.async_processor",
     "Client": "haulyard.client.client",
     "CommonPrefix": "haulyard.client.results",
     "Job": "haulyard.jobs.job",
     "Plan": "haulyard.jobs.plan",
     "Probe": "haulyard.stores.access",
+    "Processor": "haulyard.records.processor",
     "Rules": "haulyard.jobs.rules",
     "RulesError": "haulyard.jobs.rules.mistakes",
     "TransferResult": "haulyard.client.results",

@@ -31,6 +31,7 @@ from haulyard.records.responses import Responses
 from haulyard.records.run import Manner, Run
 from haulyard.records.shaping import Shaper, load_transform
 from haulyard.records.specification import Specification
+from haulyard.records.stages import FINISHED, LISTING, PROCESSING
 from haulyard.records.target import Api, FunctionTarget, HttpTarget
 from haulyard.records.uploading import upload_file
 
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from haulyard.transfer.manifest import OpenBucket
     from haulyard.transfer.selection import Selection
 
-LISTING, PROCESSING, FINISHED = "listing", "processing", "finished"
 #: Descriptors that are left to all else.
 _RESERVED: Final = 256
 _MOST_IN_FLIGHT: Final = 4096
