@@ -144,8 +144,8 @@ class Intake:
         yield call
 
     def _bury_flaw(self, flaw: Flaw, origin: Origin) -> None:
-        where = f"line {flaw.line}, byte {flaw.offset}" if flaw.line else f"row {flaw.offset}"
-        self._bury(flaw.raw, origin, "malformed", f"{where}: {flaw.reason}", line=flaw.line)
+        where = f"byte {flaw.offset}" if flaw.line else f"row {flaw.offset}"
+        self._bury(flaw.raw, origin, "malformed", f"{flaw.reason} ({where})", line=flaw.line)
 
     def _bury(self, record: bytes, origin: Origin, kind: End, reason: str, *, line: int = 0) -> None:
         self._books.buried(letter_of(record, origin, kind, reason, at=time.time(), line=line), origin)
