@@ -96,6 +96,7 @@ class _Nature(NamedTuple):
     mark: Start = Start()
     begin: Start = Start()
     columns: tuple[str, ...] = ()
+    is_array: bool = False
 
     @property
     def is_seekable(self) -> bool:
@@ -233,7 +234,7 @@ class _Reading:
             nature = nature._replace(mark=Start(len(UTF8_BOM)), begin=Start(len(UTF8_BOM)))
         if form in {"csv", "tsv"}:
             nature = await self._with_header(nature, text, whole=whole)
-        return nature, text
+        return nature._replace(is_array=json_values.begins_array(head[:HEAD])), text
 
     async def _with_header(self, nature: _Nature, text: Ahead, *, whole: bool) -> _Nature:
         if self._options.columns:
@@ -268,6 +269,7 @@ class _Reading:
                 self._source.id,
                 charset,
                 start,
+                is_array=nature.is_array,
                 is_begun=start.offset > nature.begin.offset,
                 grid=options.grid,
                 max_record=options.max_record,

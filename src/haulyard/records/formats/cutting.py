@@ -223,7 +223,8 @@ class Cutter:
         end = data.find(b"\n", resumed) + 1
         self._skipping = not end
         end = end or len(data)
-        raw = data[at : min(end, at + KEPT_RECORD)]
+        # Of a long record no more is sure to be here.
+        raw = data[at : min(end, at + KEPT_RECORD, at + self._max)]
         self._parts.append(Flaw(self._at.line, self._at.offset, reason, raw))
         self._advance(data, at, end)
         return end

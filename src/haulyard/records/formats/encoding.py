@@ -46,17 +46,15 @@ class Charset:
         """
         try:
             self.name = codecs.lookup(encoding).name
-            is_text = isinstance(b"".decode(encoding), str)
+            b"x".decode(encoding, "replace")  # some codecs are not for text
         except LookupError:
-            is_text = False
-        if not is_text:
             raise ConfigError(
                 f"{encoding!r} is not the name of a text encoding",
                 hint="utf-8, latin-1, cp1252, utf-16, shift_jis … as Python names them",
-            )
+            ) from None
         if self.name in {"utf-8", "utf-8-sig"}:
             self.name = next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8")
-        self.is_utf8 = self.name in {"utf-8", "ascii"}
+        self.is_utf8 = self.name == "utf-8"
         self.is_streamed = not self.is_utf8 and not _keeps_ascii(self.name, specials)
 
     def utf8(self, data: bytes) -> bytes:
@@ -85,6 +83,8 @@ class Recoder:
 
 def _keeps_ascii(name: str, specials: bytes) -> bool:
     """Whether ``specials`` mean themselves wherever they stand, also behind the first byte of a pair."""
+    if name.startswith("iso2022"):
+        return False  # what bytes mean depends on the escape sequence before them
     plain = bytes(range(128))
     try:
         if plain.decode(name) != plain.decode("ascii"):
@@ -92,7 +92,7 @@ def _keeps_ascii(name: str, specials: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return all(
-        bytes((lead, special)).decode(name, "replace").endswith(chr(special))
+        bytes((lead, special, 0x20)).decode(name, "replace").endswith(chr(special) + " ")
         for lead in range(0x80, 0x100)
         for special in specials
     )

@@ -1,7 +1,6 @@
 """JSON that is no JSON Lines: an array, or values one after another, over as many lines as they like.
 
-Only the element that is being read is held. Between two of them the text itself says how it goes on: a comma
-continues an array, a value a series. So reading can begin behind any element.
+Only the element that is being read is held. Reading can begin behind any element.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from haulyard.records.formats.cutting import GRID, MAX_RECORD, Start
+from haulyard.records.formats.encoding import UTF8_BOM
 from haulyard.records.model import KEPT_RECORD, Block, Flaw
 
 if TYPE_CHECKING:
@@ -36,7 +36,19 @@ def _nested(levels: int) -> bytes:
     return rb'[\[{](?:[^"\[\]{}]++|%b%b)*+[\]}]' % (_STRING, inside)
 
 
+#: How a text goes on between elements, by what was expected and what came.
+_NEXT: Final = {
+    ("bracket", b"["): "element",
+    ("element", b"]"): "end",
+    ("after", b"]"): "end",
+    ("after", b","): "comma",
+}
 _SHALLOW: Final = re.compile(_nested(3), re.DOTALL)
+
+
+def begins_array(head: bytes) -> bool:
+    """Whether a text that begins like this is an array, rather than values one after another."""
+    return head.removeprefix(UTF8_BOM).lstrip().startswith(b"[")
 
 
 class _Broken(Exception):
@@ -60,11 +72,12 @@ class JsonValues:
         charset: Charset,
         start: Start,
         *,
+        is_array: bool,
         is_begun: bool,
         grid: int = GRID,
         max_record: int = MAX_RECORD,
     ) -> None:
-        """``is_begun`` says that an element came before ``start``."""
+        """``is_array`` says what `begins_array` says, ``is_begun`` that an element came before ``start``."""
         self._object = object_id
         self._charset = charset
         self._grid = grid
@@ -74,15 +87,17 @@ class JsonValues:
         self._wanted = 1
         self._start = self._at = start
         self._last = start
-        #: What may come: the "first" of all, an "element" or the end of an array, a "value" behind a comma,
-        #: what is "after" an element, or nothing any more ("end").
-        self._expected = "after" if is_begun else "first"
+        #: What may come: another value of a "series"; of an array its "bracket", an "element" or its end, an
+        #: element in any case ("comma"), what is "after" an element, or nothing any more ("end").
+        self._expected = ("after" if is_begun else "bracket") if is_array else "series"
         self._rows: list[bytes] = []
         self._flaw: Flaw | None = None
 
     def feed(self, data: bytes) -> Iterator[Block | None]:
         """Take the text that follows, and yield the blocks that are complete."""
         if self._flaw is not None:
+            raw = self._flaw.raw + data[: KEPT_RECORD - len(self._flaw.raw)]
+            self._flaw = self._flaw._replace(raw=raw)
             self._advance(data, 0, len(data))
             return
         self._chunks.append(data)
@@ -111,7 +126,7 @@ class JsonValues:
                 at = end
                 self._rows.append(row)
                 self._last = self._at
-                self._expected = "after"
+                self._expected = "series" if self._expected == "series" else "after"
                 if self._at.offset >= (self._start.offset // self._grid + 1) * self._grid:
                     yield self._block()
                 if at - paused >= _PIECE:
@@ -131,21 +146,19 @@ class JsonValues:
         while True:
             at = _behind_space(data, at)
             if at == len(data):
-                if ended and expected in {"element", "value"}:
+                if ended and expected in {"element", "comma", "after"}:
                     raise _Broken(at, "the array does not end")
                 return None
-            char = data[at : at + 1]
-            if expected == "end":
-                raise _Broken(at, "something follows the end of the array")
-            if expected == "first" and char == b"[":
-                expected = "element"
-            elif char == b"]" and expected in {"element", "after"}:
-                expected = "end"
-            elif char == b"," and expected == "after":
-                expected = "value"
-            else:
-                return self._value(data, at, ended=ended)
+            following = _NEXT.get((expected, data[at : at + 1]))
+            if following is None:
+                break
+            expected = following
             at += 1
+        if expected == "end":
+            raise _Broken(at, "something follows the end of the array")
+        if expected == "after":
+            raise _Broken(at, "a comma is missing")
+        return self._value(data, at, ended=ended)
 
     def _value(self, data: bytes, at: int, *, ended: bool) -> tuple[int, int] | None:
         end = _end_of_value(data, at, ended=ended)
