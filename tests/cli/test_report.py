@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.records.ledgers import make_job, make_ledger
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Box
@@ -34,6 +35,17 @@ def test_a_report_goes_where_it_is_wanted(haul: Box) -> None:
     assert {path.name for path in (haul.cwd / "a" / "b").iterdir()} == FILES
     assert event["summary"] == str(haul.cwd / "a" / "b" / "report.json")
     assert json.loads((haul.cwd / "a" / "b" / "report.json").read_text())["done"]["objects"] == 2
+
+
+def test_a_records_job_has_a_report_with_its_dead_letters(haul: Box) -> None:
+    where = haul.cwd / ".haul" / "jobs"
+    make_ledger(make_job(str(where), "r")).close()
+    (event,) = haul("report", "r", "--json").events
+    assert (event["event"], event["records"], event["damaged"]) == ("report", 0, [])
+    names = {path.name for path in (where / "r" / "report").iterdir()}
+    assert names == {"report.html", "report.json", "dead-letters.jsonl"}
+    (where / "r" / "records.db").write_bytes(b"nonsense")
+    assert haul("report", "r").code == 2
 
 
 def test_a_damaged_job_has_a_report_that_says_so_and_ends_in_2(haul: Box) -> None:

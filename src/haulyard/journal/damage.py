@@ -30,7 +30,7 @@ def damaged(path: str, where: str) -> JobError:
     """Return the error that says that a shard is not what was written, and ``where`` (``at commit 7``)."""
     return JobError(
         f"{path} is damaged {where}".rstrip(),
-        hint="nothing was guessed from it: restore the file from a backup, or plan again with --new",
+        hint="nothing was guessed from it: restore the file from a backup, or start over with --new",
     )
 
 

@@ -26,7 +26,7 @@ def connect_reader(path: str) -> sqlite3.Connection:
         if not concerns_surroundings(error):
             raise damaged(path, f"({error})") from error
         if not os.path.exists(path):
-            raise JobError(f"{path} is missing", hint="restore it, or plan again with --new") from error
+            raise JobError(f"{path} is missing", hint="restore it, or start over with --new") from error
         if not _has_wal(path):
             # In a directory that may not be written SQLite cannot make the file that readers share; without a
             # WAL nothing is lost by doing without.
@@ -51,7 +51,7 @@ def connect_writer(path: str) -> sqlite3.Connection:
         if not concerns_surroundings(error):
             raise damaged(path, f"({error})") from error
         if not os.path.exists(path):
-            raise JobError(f"{path} is missing", hint="restore it, or plan again with --new") from error
+            raise JobError(f"{path} is missing", hint="restore it, or start over with --new") from error
         raise _unwritable(path, error) from error
     try:
         (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
