@@ -123,6 +123,19 @@ def test_marking_twice_counts_once() -> None:
     assert (block.is_marked(0), block.is_marked(1)) == (False, True)
 
 
+@pytest.mark.parametrize(("first", "end"), [(0, 5), (1, 4), (2, 2), (4, 5)])
+def test_rows_that_follow_each_other_are_marked_at_once(first: int, end: int) -> None:
+    together, singly = Progress(), Progress()
+    blocks = [each.begin(_block(1, 0, 5)) for each in (together, singly)]
+    for block in blocks:
+        block.mark(3)
+    blocks[0].mark_rows(first, end)
+    for row in range(first, end):
+        blocks[1].mark(row)
+    assert together.snapshot() == singly.snapshot()
+    assert blocks[0].left == blocks[1].left
+
+
 def test_what_ended_before_is_known_by_object_and_offset() -> None:
     progress = Progress()
     progress.begin(_block(1, 0, 3)).mark(0)

@@ -64,6 +64,16 @@ class BlockProgress:
             if not self.left:
                 self._progress._advance()  # noqa: SLF001 -- two halves of one thing
 
+    def mark_rows(self, first: int, end: int) -> None:
+        """Say so of the rows from ``first`` to before ``end``."""
+        left = self._digits.count(_OPEN, first, end)
+        if left:
+            self._digits[first:end] = bytes((_ENDED,)) * (end - first)
+            self._hex = None
+            self.left -= left
+            if not self.left:
+                self._progress._advance()  # noqa: SLF001 -- two halves of one thing
+
     def is_marked(self, row: int) -> bool:
         """Whether the row came to its end, now or in an earlier run."""
         return self._digits[row] == _ENDED
