@@ -13,7 +13,13 @@ from haulyard.records.formats import json_lines, json_values
 from haulyard.records.formats.compression import Inflater
 from haulyard.records.formats.cutting import GRID, MAX_RECORD, Cutter, LineEnds, Start
 from haulyard.records.formats.delimited import DelimitedRows, Dialect, check_columns, find_header
-from haulyard.records.formats.detection import HEAD, PARQUET_MAGIC, compression_of, format_of
+from haulyard.records.formats.detection import (
+    HEAD,
+    PARQUET_MAGIC,
+    compression_of,
+    format_of,
+    promised_compression,
+)
 from haulyard.records.formats.encoding import UTF8_BOM, Charset, Recoder
 from haulyard.records.formats.parquet import ParquetRows
 from haulyard.records.formats.parser import TextParser
@@ -145,7 +151,8 @@ class _Reading:
     async def blocks(self, start: Start | None) -> AsyncGenerator[Block]:
         """Yield the blocks from ``start`` on."""
         is_begun = start is not None and start.offset > 0
-        form = self._options.format or format_of(self._source.key)
+        key = self._source.key
+        form = self._options.format or (None if promised_compression(key) else format_of(key))
         nature = None
         if is_begun and form != "parquet":
             nature = await self._look()

@@ -75,11 +75,11 @@ def test_damaged_or_short_data_is_an_error_behind_what_was_read(
     data = os.urandom(10_000)
     packed = compress(data)
     for short in (packed[:-1], packed[:5000], packed[:3]):
-        with pytest.raises(RecordError, match="x is cut short: its compressed data ends behind byte"):
+        with pytest.raises(RecordError, match=r"x is cut short: its compressed data ends behind byte"):
             inflate(kind, short)
     middle = len(packed) - 40
     broken = packed[:middle] + bytes(byte ^ 255 for byte in packed[middle:])
-    with pytest.raises(RecordError, match="x is damaged behind byte|x is cut short"):
+    with pytest.raises(RecordError, match=r"x is damaged behind byte|x is cut short"):
         inflate(kind, broken)
     with pytest.raises(RecordError, match="x is damaged behind byte 10000"):
         inflate(kind, packed + b"garbage, and no small amount of it")

@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 
 COLUMNS = ("a", "b", "c")
 
+BEGINNING = Start()
+CSV = Dialect()
+
 
 def read(
     data: bytes,
     *,
     chunk: int = 10**6,
-    dialect: Dialect = Dialect(),  # noqa: B008 -- frozen
-    start: Start = Start(),  # noqa: B008 -- immutable
+    dialect: Dialect = CSV,
+    start: Start = BEGINNING,
     columns: Sequence[str] = COLUMNS,
     infer: bool = False,
     encoding: str = "utf-8",
@@ -213,8 +216,8 @@ def test_a_lone_carriage_return_is_part_of_its_field() -> None:
 
 
 def header(
-    data: bytes, *, ended: bool = True, start: Start = Start()
-) -> tuple[tuple[str, ...], Start] | None:  # noqa: B008
+    data: bytes, *, ended: bool = True, start: Start = BEGINNING
+) -> tuple[tuple[str, ...], Start] | None:
     dialect = Dialect()
     charset = Charset("utf-8", data, dialect.specials)
     return find_header(data, dialect, charset, start=start, ended=ended, name="x.csv")

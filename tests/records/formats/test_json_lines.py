@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,16 +10,20 @@ from haulyard.records.formats.cutting import Cutter, LineEnds, Start
 from haulyard.records.formats.encoding import Charset
 from haulyard.records.formats.json_lines import SPECIALS, LineRows
 from haulyard.records.formats.parser import TextParser
-from haulyard.records.model import Block
+
+if TYPE_CHECKING:
+    from haulyard.records.model import Block
+
+BEGINNING = Start()
 
 
 def read(
     data: bytes,
     *,
     chunk: int = 10**6,
-    start: Start = Start(),
+    start: Start = BEGINNING,
     grid: int = 32,
-    encoding: str = "utf-8",  # noqa: B008
+    encoding: str = "utf-8",
 ) -> list[Block]:
     parser = TextParser(1, Cutter(LineEnds(), start, grid=grid), LineRows(Charset(encoding, data, SPECIALS)))
     blocks = []

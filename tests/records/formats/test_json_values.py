@@ -14,14 +14,16 @@ from haulyard.records.formats.json_values import SPECIALS, JsonValues, begins_ar
 if TYPE_CHECKING:
     from haulyard.records.model import Block, Flaw
 
+BEGINNING = Start()
+
 
 def read(
     data: bytes,
     *,
     chunk: int = 10**6,
-    start: Start = Start(),
+    start: Start = BEGINNING,
     grid: int = 32,
-    max_record: int = 10**6,  # noqa: B008
+    max_record: int = 10**6,
 ) -> list[Block]:
     parser = JsonValues(
         1,

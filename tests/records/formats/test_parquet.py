@@ -7,8 +7,6 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from haulyard.records.model import Block
+
+pa: Any = pytest.importorskip("pyarrow")
+pq: Any = pytest.importorskip("pyarrow.parquet")
 
 
 def written(table: Any, **options: Any) -> bytes:

@@ -43,11 +43,11 @@ def compression_of(key: str, head: bytes) -> Compression:
     A name that promises compression is not believed against the bytes: some clients inflate on the way.
     """
     for magic, compression in _MAGIC:
-        if head.startswith(magic) and (
-            len(magic) > len("BZh") or _named(key) is compression or _is_binary(head)
-        ):
-            return compression
-    return "" if head else _named(key)
+        if head.startswith(magic):
+            # These three letters may begin a text as well.
+            is_meant = magic != b"BZh" or promised_compression(key) == "bz2" or _is_binary(head)
+            return compression if is_meant else ""
+    return ""
 
 
 def format_of(key: str, head: bytes = b"") -> Format | None:
@@ -84,7 +84,8 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
-def _named(key: str) -> Compression:
+def promised_compression(key: str) -> Compression:
+    """Tell how an object is compressed by its name alone."""
     return next((form for suffix, form in _COMPRESSED.items() if key.lower().endswith(suffix)), "")
 
 
