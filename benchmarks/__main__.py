@@ -22,6 +22,12 @@ from benchmarks import (
     match_20,
     nginx_small,
     plan_1m,
+    process_5000,
+    process_batches,
+    process_memory,
+    process_resume,
+    process_scale,
+    process_unlimited,
     remove_5000,
     report,
     resume_1m,
@@ -56,6 +62,11 @@ ROWS: dict[str, Comparison] = {
         match_20,
         apply_5000,
         resume_1m,
+        process_5000,
+        process_unlimited,
+        process_batches,
+        process_memory,
+        process_resume,
         startup,
     )
 } | {row.name: row for row in throttled.ROWS}
@@ -82,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         judged[row.name] = _run(row, scale, options.rounds, base, kind if recorded else "")
     if recorded:
         report.publish(ROWS)
+        process_scale.publish()
     if not options.quick:
         _conclude(judged)
     where = report.RESULTS.relative_to(report.README.parent)

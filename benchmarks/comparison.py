@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-Metric = Literal["wall", "cpu", "rss", "unused", "refused", "lost"]
+Metric = Literal["wall", "cpu", "rss", "unused", "refused", "lost", "jitter", "disk"]
 
 MIB = 1 << 20
 
@@ -28,7 +28,9 @@ class Usage(NamedTuple):
     largest process, in bytes.
 
     Of a store that throttles, as fractions: ``unused`` of what it takes, ``refused`` of the requests,
-    ``lost`` of the objects; None elsewhere.
+    ``lost`` of the objects; None elsewhere. The same of an API that limits its calls; of those ``jitter`` is
+    the 99th percentile, in seconds, of how far the time between two is from even. ``disk`` is the size in
+    bytes of what a job left behind.
     """
 
     wall: float
@@ -37,12 +39,15 @@ class Usage(NamedTuple):
     unused: float | None = None
     refused: float | None = None
     lost: float | None = None
+    jitter: float | None = None
+    disk: int | None = None
 
 
 class Bar(NamedTuple):
     """What is asked: ``subject``'s ``metric`` is at most ``limit``, or ``limit`` times that of ``against``.
 
-    An absolute limit is in seconds, for ``rss`` in bytes, for what concerns throttling a fraction.
+    An absolute limit is in seconds, for ``rss`` and ``disk`` in bytes, for what concerns throttling a
+    fraction.
     """
 
     metric: Metric
@@ -92,17 +97,18 @@ class Contest:
 
 @dataclass(frozen=True)
 class Scale:
-    """How much work there is: numbers of files and keys, bytes of the large object."""
+    """How much work there is: numbers of files, keys and records, bytes of the large object."""
 
     files: int = 5_000
     file_size: int = 4_096
     large: int = 1 << 30
     keys: int = 100_000
     many_keys: int = 1_000_000
+    records: int = 300_000
 
 
 #: Enough to see that everything works, far too little to compare speed.
-QUICK = Scale(files=300, large=64 * MIB, keys=10_000, many_keys=50_000)
+QUICK = Scale(files=300, large=64 * MIB, keys=10_000, many_keys=50_000, records=10_000)
 
 
 class Bench(NamedTuple):

@@ -26,8 +26,10 @@ END = "<!-- end of what `make bench` writes -->"
 _COLUMNS = ("haul", "s5cmd", "rclone", "obstore", "boto3", "aiobotocore", "raw sockets")
 _BASE = "s5cmd"
 _METRICS: tuple[Metric, ...] = ("wall", "cpu", "rss")
-#: What only a store that throttles shows.
+#: What only a store or an API that throttles shows.
 _THROTTLED: tuple[Metric, ...] = ("unused", "refused", "lost")
+#: What is known of jobs that push records through an API.
+_OF_RECORDS: tuple[Metric, ...] = ("jitter", "disk")
 _LABELS = {
     "wall": "wall time",
     "cpu": "CPU time",
@@ -35,6 +37,8 @@ _LABELS = {
     "unused": "share of the limit not used",
     "refused": "share of requests refused",
     "lost": "share of objects given up",
+    "jitter": "99th percentile of jitter",
+    "disk": "left on disk",
 }
 
 
@@ -45,8 +49,12 @@ def verdicts(comparison: Comparison, records: Mapping[str, Record]) -> list[Verd
 
 def amount(metric: str, value: float) -> str:
     """Return a measured value with its unit."""
-    if metric == "rss":
+    if metric == "disk" and value < MIB:
+        return f"{value / 1024:.0f} KiB"
+    if metric in {"rss", "disk"}:
         return f"{value / MIB:.0f} MiB"
+    if metric == "jitter":
+        return f"{1000 * value:.2f} ms"
     if metric in _THROTTLED:
         return f"{100 * value:.1f} %"
     return f"{value:.2f} s" if value < 100 else f"{value:.0f} s"  # noqa: PLR2004 -- four digits are enough
@@ -74,7 +82,7 @@ def lines(records: Mapping[str, Record], judged: Sequence[Verdict]) -> list[str]
 
 
 def _throttling(record: Record) -> str:
-    shares = [(metric, record.median(metric)) for metric in _THROTTLED]
+    shares = [(metric, record.median(metric)) for metric in (*_THROTTLED, *_OF_RECORDS)]
     return "".join(f", {amount(metric, share)} {metric}" for metric, share in shares if share is not None)
 
 
@@ -144,8 +152,8 @@ def _contestant(record: Record) -> dict[str, Any]:
     result: dict[str, Any] = {"name": record.name, "command": record.command}
     if record.failure:
         return result | {"failure": record.failure}
-    throttled = record.median("refused") is not None
-    metrics = (*_METRICS, *_THROTTLED) if throttled else _METRICS
+    seen = [metric for metric in (*_THROTTLED, *_OF_RECORDS) if record.median(metric) is not None]
+    metrics = (*_METRICS, *seen)
     for metric in metrics:
         result[metric] = [_rounded(getattr(usage, metric)) for usage in record.usages]
     return result | {"median": {metric: _rounded(record.median(metric)) for metric in metrics}}
@@ -164,11 +172,7 @@ def load(names: Iterable[str]) -> list[dict[str, Any]]:
 def publish(names: Iterable[str]) -> None:
     """Write the chart, and table and chart into the README, from all saved results."""
     results = load(names)
-    against = [
-        result
-        for result in results
-        if _median(result, "haul", "wall") is not None and _median(result, "haul", "refused") is None
-    ]
+    against = [result for result in results if _is_race(result)]
     CHART.write_text(chart.draw(against, _COLUMNS), encoding="utf-8")
     section = "\n".join((BEGIN, "", *_section(results, against), "", END))
     text = README.read_text(encoding="utf-8")
@@ -177,6 +181,12 @@ def publish(names: Iterable[str]) -> None:
     else:
         text = f"{text.rstrip()}\n\n## Speed\n\n{section}\n"
     README.write_text(text, encoding="utf-8")
+
+
+def _is_race(result: dict[str, Any]) -> bool:
+    """Return whether haul and a peer did the same work as fast as they could."""
+    timed = [name for name in _COLUMNS if _median(result, name, "wall") is not None]
+    return "haul" in timed and len(timed) > 1 and _median(result, "haul", "refused") is None
 
 
 def _section(results: Sequence[dict[str, Any]], against: Sequence[dict[str, Any]]) -> list[str]:
@@ -219,7 +229,8 @@ def _sentence(result: dict[str, Any]) -> str:
 
 
 def _named(metric: str, value: float) -> str:
-    return f"{amount(metric, value)} {metric}" if metric in _THROTTLED else amount(metric, value)
+    named = metric in {*_THROTTLED, *_OF_RECORDS}
+    return f"{amount(metric, value)} {metric}" if named else amount(metric, value)
 
 
 def _provenance(result: dict[str, Any]) -> str:

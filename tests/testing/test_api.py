@@ -196,16 +196,18 @@ def test_a_slow_answer_comes_no_earlier_than_told() -> None:
 
 def test_a_call_hangs_until_it_is_released_and_what_follows_waits() -> None:
     two = b"POST /a HTTP/1.1\r\nContent-Length: 0\r\n\r\nPOST /b HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
-    with ApiServer(Rule(hang=True, times=1)) as api:
-        with socket.create_connection(("127.0.0.1", api.port), timeout=20) as connection:
-            connection.sendall(two)
-            assert api.wait_for(lambda call: call.path == "/a").number == 1
-            assert (api.held, len(api.calls)) == (1, 1)
-            api.release()
-            assert api.wait_for(lambda call: call.path == "/b").number == 2
-            received = b""
-            while received.count(b"HTTP/1.1 200") < 2:
-                received += connection.recv(1 << 16)
+    with (
+        ApiServer(Rule(hang=True, times=1)) as api,
+        socket.create_connection(("127.0.0.1", api.port), timeout=20) as connection,
+    ):
+        connection.sendall(two)
+        assert api.wait_for(lambda call: call.path == "/a").number == 1
+        assert (api.held, len(api.calls)) == (1, 1)
+        api.release()
+        assert api.wait_for(lambda call: call.path == "/b").number == 2
+        received = b""
+        while received.count(b"HTTP/1.1 200") < 2:
+            received += connection.recv(1 << 16)
 
 
 def test_a_caller_that_left_is_not_held_any_more() -> None:
