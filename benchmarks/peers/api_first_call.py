@@ -1,8 +1,8 @@
 """Run a command until it makes its first call: ``api_first_call.py PORT LOG COMMAND…``.
 
-An API of its own listens on PORT. The first call ends the command, killed as in a crash, and this script, which
-prints the beginning of its body; what the command wrote is in LOG. A command that ends without a call is a
-failure.
+An API of its own listens on PORT. The first call ends the command, killed as in a crash, and this script,
+which prints the beginning of its body; what the command wrote is in LOG. A command that ends without a call
+is a failure.
 """
 
 from __future__ import annotations
