@@ -13,6 +13,7 @@ from haulyard.pacing.aimd import (
     PLATEAU,
     RELEASE_AFTER,
     SAMPLE,
+    SPAN,
     AdaptiveRate,
 )
 
@@ -102,9 +103,29 @@ def test_a_cut_that_was_not_deep_enough_is_corrected_at_once() -> None:
     enough = round(OVERRUN * SAMPLE)
     accept(rate, 1000, 100.02, 100.02 + enough / 1000)
     limit = limit_of(rate)
-    cuts = [rate.throttled(100.04 + n / 1000, 100.03 + n / 1000) for n in range(enough)]
+    after = 100.04 + SPAN
+    cuts = [rate.throttled(after + n / 1000, after + n / 1000 - 0.01) for n in range(enough)]
     assert cuts == [False] * (enough - 1) + [True]
     assert rate.limit == pytest.approx(DECREASE * limit / 2, rel=0.01)
+
+
+def test_what_is_refused_right_after_a_cut_does_not_deepen_it() -> None:
+    # What was held up by a stall goes out at once, and the store's bucket is still empty.
+    rate = throttled_at(3500, 100.0)
+    accept(rate, 2000, 100.0, 100.0 + 7 / 2000)
+    limit = limit_of(rate)
+    assert not any(rate.throttled(100.004 + n / 10_000, 100.003) for n in range(20))
+    assert limit_of(rate) == limit
+
+
+def test_a_search_that_meets_the_limit_ends_at_once() -> None:
+    rate = throttled_at(1000, 100.0)
+    accept(rate, 1000, 100.0, 100.0 + SPAN)
+    accept(rate, 1000, 100.1, 100.2)
+    limit = limit_of(rate)
+    assert rate.throttled(100.2, 100.19)
+    assert rate.is_known
+    assert rate.limit == pytest.approx(DECREASE * limit, rel=0.01)
 
 
 def test_a_used_limit_is_cut_by_the_share_that_was_refused() -> None:

@@ -44,6 +44,11 @@ SAMPLE: Final = 100
 """Answers that such a share is taken of at least: ten refusals are needed, for with two the
 correction is a guess, and the goodput was up to 10 % lower."""
 
+SPAN: Final = 0.1
+"""Seconds since a cut over which it is taken at least. Its bucket is empty then, and what is sent at
+once after a stall is refused for a moment at any rate: of 3,500 a second, 10 of the first 17 answers,
+within 3 ms, made 1,255 a known limit, and the goodput of the next ten seconds was 36 % (nginx)."""
+
 RELEASE_AFTER: Final = 30.0
 """Seconds of accepted requests that used less than half of the limit after which it is lifted. One
 that is used rises by itself until it is not: so nothing is let go in a burst."""
@@ -174,8 +179,9 @@ class AdaptiveRate:
                 return False
             self._refused_since += 1
             answers = self._taken_since + self._refused_since
-            cooling = now - self._cut_at < COOL_DOWN
-            if cooling and self._refused_since < OVERRUN * max(SAMPLE, answers):
+            age = now - self._cut_at
+            cooling = age < COOL_DOWN
+            if age < SPAN or (cooling and not self._tells(answers)):
                 return False
             # Of a limit that is used the accepted share is exact, however few the answers.
             share = limit * self._taken_since / answers
@@ -183,6 +189,13 @@ class AdaptiveRate:
             self._known = accepted = max(self._floor, accepted)
         self._cut(max(self._floor, DECREASE * accepted), now)
         return True
+
+    def _tells(self, answers: int) -> bool:
+        """Return whether what was refused since the cut, of so many answers, is more than its echo."""
+        if self._known is None and answers >= SAMPLE:
+            # A search has met the limit; it would be twice as high before the cool-down is over.
+            return True
+        return self._refused_since >= OVERRUN * max(SAMPLE, answers)
 
     def _cut(self, limit: float, now: float) -> None:
         self.limit = self._start = limit
