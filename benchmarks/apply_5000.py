@@ -91,7 +91,7 @@ def _ends(trial: str) -> tuple[str, str]:
 
 ROW = Comparison(
     name="apply_5000",
-    title="{files:,} objects moved by a planned job: copied, verified, written down, deleted",
+    title="{files:,} objects moved inside the store by a job",
     bars=(Bar("wall", 1.1, "s5cmd"), Bar("wall", 1.15, "haul, no journal")),
     open=_open,
 )

@@ -168,14 +168,20 @@ def test_the_readme_section_is_replaced_and_the_rest_is_left(
         "bars": [],
     }
     (results / "up.json").write_text(json.dumps(saved))
+    (results / "alone.json").write_text(json.dumps(saved | _result("Alone", haul=3.0)))
     report.README.write_text("before\n")
     report.publish(["up", "absent"])
+    assert "Alone" not in report.README.read_text()
+    report.publish(["up", "alone"])
     once = report.README.read_text()
     report.README.write_text(once + "after\n")
-    report.publish(["up"])
+    report.publish(["up", "alone"])
     assert report.README.read_text() == once + "after\n"
     assert once.startswith("before\n")
     assert "| Up | 1.00 | 2.00 | 0.50 | 0.50 | 1 MiB |" in once
+    # Nobody to compare it with: no row, and no panel of the chart.
+    assert "\nAlone: haul 3.00 s.\n" in once
+    assert "Alone" not in report.CHART.read_text()
 
 
 def test_the_bench_runs_from_the_command_line() -> None:
