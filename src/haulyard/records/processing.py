@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 #: Descriptors that are left to all else.
 _RESERVED: Final = 256
 _MOST_IN_FLIGHT: Final = 4096
+#: Seconds of waiting that somebody might wonder about.
+_WORTH_A_WORD: Final = 5.0
 
 
 class Source(NamedTuple):
@@ -265,7 +267,8 @@ class _Job:
         seconds = max((each.seconds for each in self._options.limits if each.seconds <= EVEN), default=0.0)
         if not seconds:
             return
-        self._around.emit(CallsPaused(seconds, "calls of the run before may still count at the API"))
+        if seconds >= _WORTH_A_WORD:
+            self._around.emit(CallsPaused(seconds, "calls of the run before may still count at the API"))
         stopping = self._around.stopping or asyncio.Event()
         with suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), seconds)
