@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.pacing.server_log import Client, Way, most_in_any_window
 
-from haulyard.pacing.window import CATCH_UP, EARLY, MARGIN, Latencies, Limit, Window
+from haulyard.pacing.window import CATCH_UP, EARLY, MARGIN, PAUSE, Latencies, Limit, Window
 
 if TYPE_CHECKING:
     from random import Random
@@ -136,11 +136,29 @@ def test_what_a_short_stall_took_is_made_up_for_at_twice_the_pace() -> None:
     assert len(client.grants) - sent == pytest.approx(160, abs=5)
 
 
-def test_a_longer_gap_is_not_saved_up() -> None:
+def test_of_a_longer_stall_so_much_is_made_up_for_and_no_more() -> None:
     client = Client([Limit(1000, 1)])
     client.send(0.5)
     sent = len(client.grants)
-    client.idle(CATCH_UP + 0.05)
+    client.stall(CATCH_UP + 0.2)
+    client.send(0.3)
+    assert len(client.grants) - sent == pytest.approx(400, abs=5)
+
+
+def test_stalls_longer_than_that_are_no_reason_to_fall_far_behind() -> None:
+    client = Client([Limit(5000, 1)])
+    for stall in range(20):
+        client.send(0.3)
+        client.stall(0.05 + 0.01 * (stall % 8))
+    assert len(client.grants) >= 0.93 * 5000 * (client.now - client.grants[0])
+    assert most_in_any_window(client.log(), 1.0) <= 5000
+
+
+def test_a_pause_is_not_saved_up() -> None:
+    client = Client([Limit(1000, 1)])
+    client.send(0.5)
+    sent = len(client.grants)
+    client.idle(1.01 * PAUSE)
     client.send(0.1)
     assert len(client.grants) - sent == pytest.approx(100, abs=3)
 
