@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_SMALL = 20_000_000
-_LARGE = 2_000_000_000
+SMALL = 20_000_000
+LARGE = 2_000_000_000
 _QUICK_LARGE = 100_000_000
 #: Bytes of a line, and lines of a call: what is measured is memory, and it should not take long.
-_WIDTH = 500
+WIDTH = 500
 _BATCH = 1_000
 
 
 @contextmanager
 def _open(bench: Bench) -> Iterator[Contest]:
     sizes = {
-        "haul": _LARGE if bench.scale.records > _SMALL // _WIDTH else _QUICK_LARGE,
-        "haul, 20 MB": _SMALL,
+        "haul": LARGE if bench.scale.records > SMALL // WIDTH else _QUICK_LARGE,
+        "haul, 20 MB": SMALL,
     }
-    with records.made_up(bench, _WIDTH) as environ, records.scene(bench, environ) as scene:
+    with records.made_up(bench, WIDTH) as environ, records.scene(bench, environ) as scene:
 
         def process(size: int) -> list[str]:
             options = ("--rate-limit-calls", "0", "--records-per-call", str(_BATCH), "--body", "array")
@@ -34,8 +34,8 @@ def _open(bench: Bench) -> Iterator[Contest]:
 
         def verify(_trial: str, _output: Path, _first: bool) -> None:  # noqa: FBT001 -- the shape of Contest.verify
             calls = scene.arrivals().calls
-            if not any(calls * _BATCH >= size // _WIDTH - _BATCH for size in sizes.values()):
-                records.require(calls, _SMALL // _WIDTH // _BATCH, "calls at least")
+            if not any(calls * _BATCH >= size // WIDTH - _BATCH for size in sizes.values()):
+                records.require(calls, SMALL // WIDTH // _BATCH, "calls at least")
 
         yield Contest(
             [

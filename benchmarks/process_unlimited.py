@@ -61,7 +61,7 @@ ROW = Comparison(
     name="process_unlimited",
     title="{records:,} records to an API without a limit, one a call",
     # 12,000 calls a second, start-up included.
-    bars=(Bar("wall", 25.0), Bar("wall", 1.0, "aiohttp"), Bar("wall", 0.1, "requests")),
+    bars=(Bar("wall", 25.0),),
     open=_open,
     most_rounds=3,
 )
