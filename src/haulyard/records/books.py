@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
+from haulyard.errors import JobError
 from haulyard.events import RecordFailed, RecordsEnded, ignore
 from haulyard.records.ledger import Commit
 from haulyard.records.model import KEPT_ANSWER, Letter
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from haulyard.events import Emit
     from haulyard.records.account import Account, End
-    from haulyard.records.calls import Call, Origin
+    from haulyard.records.calls import Call, Origin, Ticket
     from haulyard.records.ledger import Ledger
     from haulyard.records.pacer import Pacer
     from haulyard.records.progress import Progress
@@ -27,8 +28,26 @@ if TYPE_CHECKING:
 PACE: Final = 0.05
 
 
+class _Part(NamedTuple):
+    """How one of several values of a record ended."""
+
+    how: End
+    at: float
+    origin: Origin
+    letter: Letter | None = None
+    answer: Answer | None = None
+
+
 class Books:
-    """Keeps the ledger of a run. Changes are made in one step of the event loop: none is committed half."""
+    """Keeps the ledger of a run. Changes are made in one step of the event loop: none is committed half.
+
+    Of a record of which several values are sent nothing is written down before all of them ended: after a
+    kill before that all are sent again, and what was said of some would be said twice.
+
+    Args:
+        quota: Calls that may be made from one commit to the next where a limit outlives the process, 0
+            where none does. Each commit counts them beforehand, so that no kill makes one uncounted.
+    """
 
     def __init__(
         self,
@@ -40,6 +59,7 @@ class Books:
         *,
         emit: Emit = ignore,
         job: str = "",
+        quota: int = 0,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.progress = progress
@@ -55,16 +75,41 @@ class Books:
         self._letters: list[Letter] = []
         self._resolved: list[int] = []
         self._unread: dict[int, str] = {}
+        self._parts: dict[Ticket, list[_Part]] = {}
         self._dirty = asyncio.Event()
+        self._failure: JobError | None = None
+        self._quota = quota
+        # Calls since the state was taken that is written down, and since it was last taken.
+        self._uncounted = self._untaken = 0
+        self._written = asyncio.Event()
+
+    async def call_begins(self) -> None:
+        """Wait until a call may be made: one that a kill would leave uncounted has to wait for a commit.
+
+        Raises:
+            JobError: Nothing can be written any more.
+        """
+        if not self._quota:
+            return
+        while self._uncounted >= self._quota:
+            if self._failure is not None:
+                raise self._failed()
+            self._dirty.set()
+            self._written.clear()
+            await self._written.wait()
+        self._uncounted += 1
+        self._untaken += 1
 
     def delivered(self, call: Call, answer: Answer, seconds: float) -> None:
         """Take note of a call that was answered well."""
         now = self._wall()
         self.account.durations.add(seconds)
-        if self._responses is not None:
-            for _, origin in call.singles():
-                self._responses.add(origin.address, origin.part, answer.status, answer.body, now)
         for origin in call.origins:
+            if origin.ticket is not None:
+                self._part_ended(origin.ticket, _Part("delivered", now, origin, answer=answer))
+                continue
+            if self._responses is not None:
+                self._keep(origin, answer, now)
             self._end("delivered", origin, now)
         self._dirty.set()
 
@@ -76,15 +121,14 @@ class Books:
     def buried(self, letter: Letter, origin: Origin) -> None:
         """Take note of a record that could not be delivered."""
         self.account.errors[_name(letter)] += 1
-        self._letters.append(letter)
         self._emit(
             RecordFailed(str(letter.address), letter.kind, letter.reason, letter.status, letter.attempts)
         )
         how = cast("End", letter.kind)
-        if origin.letter is None:
-            self._end(how, origin, letter.at)
-        elif origin.letter.letter.kind != how:
-            self.account.end_anew(cast("End", origin.letter.letter.kind), how, letter.at)
+        if origin.ticket is not None:
+            self._part_ended(origin.ticket, _Part(how, letter.at, origin, letter=letter))
+        else:
+            self._bury(letter, how, origin)
         self._dirty.set()
 
     def unread(self, number: int, reason: str) -> None:
@@ -97,6 +141,14 @@ class Books:
         """Have a commit made although nothing ended: reading went on."""
         self._dirty.set()
 
+    def _bury(self, letter: Letter, how: End, origin: Origin) -> None:
+        self._letters.append(letter)
+        if origin.letter is None:
+            self._end(how, origin, letter.at)
+        elif origin.letter.letter.kind != how:
+            # It takes the other's place.
+            self.account.end_anew(cast("End", origin.letter.letter.kind), how, letter.at)
+
     def _end(self, how: End, origin: Origin, at: float) -> None:
         if origin.letter is not None:
             self._resolved.append(origin.letter.id)
@@ -104,6 +156,34 @@ class Books:
         else:
             self.account.end(how, at, origin.count)
             origin.end()
+
+    def _part_ended(self, ticket: Ticket, part: _Part) -> None:
+        """Write down all parts of a record with the last of them."""
+        parts = self._parts.setdefault(ticket, [])
+        parts.append(part)
+        kept = ticket.letter
+        ticket.end()
+        if ticket.left:
+            return
+        del self._parts[ticket]
+        if kept is not None:
+            # It makes room for the ends of its values; one of them may take its place.
+            self.account.end_anew(cast("End", kept.letter.kind), parts[0].how, parts[0].at)
+            if all(each.letter is None or each.letter.part != kept.letter.part for each in parts):
+                self._resolved.append(kept.id)
+        for each in parts if kept is None else parts[1:]:
+            self.account.end(each.how, each.at)
+        for each in parts:
+            if each.letter is not None:
+                self._letters.append(each.letter)
+            if each.answer is not None and self._responses is not None:
+                self._keep(each.origin, each.answer, each.at)
+
+    def _keep(self, origin: Origin, answer: Answer, at: float) -> None:
+        if self._responses is not None:
+            address = origin.address
+            for row in range(address.row, address.row + origin.count):
+                self._responses.add(address._replace(row=row), origin.part, answer.status, answer.body, at)
 
     async def keep(self) -> None:
         """Commit whenever there is something to be kept, for ever; raises JobError where that fails."""
@@ -121,16 +201,28 @@ class Books:
         Raises:
             JobError: It cannot be written; nothing may be done any more.
         """
+        if self._failure is not None:
+            raise self._failed()
         self._dirty.clear()
         writing = asyncio.ensure_future(asyncio.to_thread(self._write, self._take()))
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
             await asyncio.wait([writing])
+            # What it failed for is in `_failure`.
+            writing.exception()
             raise
+        finally:
+            self._uncounted = self._untaken
+            self._written.set()
         account = self.account
         size, self._told_bytes = account.bytes_read - self._told_bytes, account.bytes_read
         self._emit(RecordsEnded(self._job, account.records - account.failures, account.failures, size))
+
+    async def close(self) -> None:
+        """Write what is left, once no call is open any more. Raises JobError as `commit`."""
+        self._quota = 0
+        await self.commit()
 
     def _take(self) -> Commit:
         now = self._wall()
@@ -138,11 +230,14 @@ class Books:
         pauses, paused = self._before
         self.account.pauses = pauses + self._pacer.pauses
         self.account.paused = paused + self._pacer.paused_seconds
+        account = self.account
+        account.objects = self.progress.watermark.object - 1
+        self._untaken = 0
         answers = None if self._responses is None else self._responses.take()
         commit = Commit(
             progress=self.progress.snapshot(),
-            account=self.account.to_json(),
-            windows=self._pacer.snapshot(),
+            account=account.to_json(),
+            windows={"ends": self._pacer.snapshot(), "uncounted": self._quota},
             answers=answers,
             letters=self._letters,
             resolved=self._resolved,
@@ -153,9 +248,19 @@ class Books:
         return commit
 
     def _write(self, commit: Commit) -> None:
-        if self._responses is not None and commit.answers is not None:
-            self._responses.sync(commit.answers)
-        self._ledger.commit(commit)
+        try:
+            if self._responses is not None and commit.answers is not None:
+                self._responses.sync(commit.answers)
+            self._ledger.commit(commit)
+        except JobError as error:
+            # What the commit had is in no later one: there must be none.
+            self._failure = error
+            raise
+
+    def _failed(self) -> JobError:
+        if self._failure is None:
+            raise RuntimeError("nothing failed")
+        return JobError(self._failure.message, hint=self._failure.hint)
 
 
 def letter_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from haulyard.errors import ApiDenied, ApiUnavailable, ConfigError, RecordError, TransportError
 from haulyard.events import CallFailed, CallsPaused, ignore
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from haulyard.records.pacer import Pacer
     from haulyard.records.target import Target
 
+#: What follows an attempt after which there is no other: nothing, or the halves of the call by themselves.
+_OVER: Final = -1.0
+_HALVES: Final = -2.0
+
 
 class Delivery:
     """Brings calls to their end; ``halt`` is told why no more may be made.
@@ -34,7 +38,6 @@ class Delivery:
     Args:
         attempts: Of one call, in all; what is throttled, or fails while everything does, is none.
         retry_base: Seconds; the bound of the pause before the second attempt, which doubles.
-        spawn: Begins another call, for the halves of one that was refused.
     """
 
     def __init__(
@@ -49,7 +52,6 @@ class Delivery:
         attempts: int,
         retry_base: float,
         halt: Callable[[HaulError], None],
-        spawn: Callable[[Call], None],
         emit: Emit = ignore,
     ) -> None:
         self._target = target
@@ -61,28 +63,40 @@ class Delivery:
         self._attempts = attempts
         self._retry_base = retry_base
         self._halt = halt
-        self._spawn = spawn
         self._emit = emit
         self.answered = asyncio.Event()
         """Set once an answer of any kind came, or none will."""
-        self.parked: set[asyncio.Task[None]] = set()
-        """Those that wait for another attempt: they may be cancelled at any moment."""
+        self._is_stopping = False
+        self._parked: set[asyncio.Task[None]] = set()
+
+    def stop(self) -> None:
+        """Make no more attempts; those that are under way come to their end."""
+        self._is_stopping = True
+        self.answered.set()
+        for task in self._parked:
+            task.cancel()
 
     async def deliver(self, call: Call, grant: float | None) -> None:
         """Make a call until its records came to their end, or nothing more may be done.
 
         ``grant`` is its turn (`Pacer.turn`), None where it has still to wait for one.
         """
-        if grant is None:
-            grant = await self._another_turn(0.0)
-        while True:
-            pause = await self._attempt(call, grant)
-            if pause is None:
-                return
-            grant = await self._another_turn(pause)
+        then = 0.0
+        while then >= 0.0:
+            if grant is None:
+                if self._is_stopping:
+                    return
+                grant = await self._another_turn(then)
+            then = await self._attempt(call, grant)
+            grant = None
+        if then == _HALVES:
+            # One after the other: where all of them are refused, that is seen after few calls.
+            for half in self._grouping.halves(call):
+                await self.deliver(half, None)
 
-    async def _attempt(self, call: Call, grant: float) -> float | None:
-        """Make one attempt; return the seconds until the next, None where there is none."""
+    async def _attempt(self, call: Call, grant: float) -> float:
+        """Make one attempt; return the seconds until the next, or `_OVER`, or `_HALVES`."""
+        await self._books.call_begins()
         began = time.monotonic()
         answer: Answer | None = None
         account = self._books.account
@@ -108,10 +122,10 @@ class Delivery:
                 self._books.buried(letter, origin)
             self.answered.set()
             self._books.delivered(call, answer, time.monotonic() - began)
-            return None
+            return _OVER
         return self._went_wrong(call, answer, verdict, grant)
 
-    def _went_wrong(self, call: Call, answer: Answer, verdict: Verdict, grant: float) -> float | None:
+    def _went_wrong(self, call: Call, answer: Answer, verdict: Verdict, grant: float) -> float:
         said = describe(answer.status, answer.body)
         if verdict is Verdict.REJECTED:
             return self._refused(call, answer, said)
@@ -143,16 +157,14 @@ class Delivery:
                     hint="check --header 'Authorization: …' and the variable in it, then run it again",
                 )
             )
-        return None
+        return _OVER
 
-    def _refused(self, call: Call, answer: Answer, said: str) -> float | None:
+    def _refused(self, call: Call, answer: Answer, said: str) -> float:
         """Settle what the API will never take: the one record of the call, or look for it among several."""
-        self.answered.set()
         if len(call.values) > 1:
-            self._books.account.errors[f"HTTP {answer.status}"] += 1
-            for half in self._grouping.halves(call):
-                self._spawn(half)
-            return None
+            self._books.account.errors[f"HTTP {answer.status}" if answer.status else "rejected"] += 1
+            return _HALVES
+        self.answered.set()
         letter = self._letter(call, "rejected", said, answer)
         if not self._health.refused((letter, call.origins[0])):
             self._halt(
@@ -162,9 +174,9 @@ class Delivery:
                     hint="none of these records counts as failed: mend the request, and run it again",
                 )
             )
-        return None
+        return _OVER
 
-    def _failed(self, call: Call, answer: Answer | None, said: str) -> float | None:
+    def _failed(self, call: Call, answer: Answer | None, said: str) -> float:
         """Decide on a failure that may pass."""
         pause = self._health.failed(time.monotonic(), answered=answer is not None)
         if self._health.has_answered:
@@ -177,7 +189,7 @@ class Delivery:
                     hint="nothing is lost: run the same command again once it works",
                 )
             )
-            return None
+            return _OVER
         if pause:
             self._pacer.pause(pause)
             self._emit(CallsPaused(pause, said))
@@ -189,11 +201,9 @@ class Delivery:
             self._emit(CallFailed(str(call.origins[0].address), attempt, delay, said))
             return delay
         if len(call.values) > 1:
-            for half in self._grouping.halves(call):
-                self._spawn(half)
-            return None
+            return _HALVES
         self._health.hold((self._letter(call, "failed", said, answer), call.origins[0]))
-        return None
+        return _OVER
 
     def _letter(self, call: Call, kind: str, said: str, answer: Answer | None) -> Letter:
         return letter_of(
@@ -210,10 +220,10 @@ class Delivery:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("calls are made by tasks")
-        self.parked.add(task)
+        self._parked.add(task)
         try:
             if pause:
                 await asyncio.sleep(pause)
             return await self._pacer.turn()
         finally:
-            self.parked.discard(task)
+            self._parked.discard(task)

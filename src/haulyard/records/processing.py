@@ -11,6 +11,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import anyio
+
 from haulyard.errors import JobError
 from haulyard.events import CallsPaused, Warned, ignore
 from haulyard.journal import creating
@@ -36,7 +38,7 @@ from haulyard.records.target import Api, FunctionTarget, HttpTarget
 from haulyard.records.uploading import upload_file
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from haulyard.config import Settings
     from haulyard.events import Emit
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
 #: Descriptors that are left to all else.
 _RESERVED: Final = 256
 _MOST_IN_FLIGHT: Final = 4096
+#: Calls from one commit to the next; at 20 commits a second 20,000 calls.
+_MOST_UNCOUNTED: Final = 1024
 #: Seconds of waiting that somebody might wonder about.
 _WORTH_A_WORD: Final = 5.0
 
@@ -157,10 +161,12 @@ async def process(folder: JobFolder, around: Surroundings, options: RunOptions) 
         ledger = stack.enter_context(await asyncio.to_thread(_opened, folder))
         if ledger.listed is None:
             folder.write("state", {"stage": LISTING})
-            await _list(ledger, specification, around.source)
+            await _unless_stopped(_list(ledger, specification, around.source), around.stopping)
         job = _Job(folder, specification, ledger, around, options)
         if stage == FINISHED and not options.retry_failed:
             return job.outcome(is_finished=True)
+        if ledger.listed is None:
+            return job.outcome(is_finished=False)
         if stage != FINISHED and options.retry_failed and not job.account.records:
             raise JobError(
                 f"job {folder.name} has sent nothing yet", hint=f"haul process --job {folder.name}"
@@ -213,7 +219,10 @@ class _Job:
                 responses,
                 emit=around.emit,
                 job=self._folder.name,
+                quota=_quota(options.limits),
             )
+            # Before the first call: a kill right after it must not look as if there had been none.
+            await books.commit()
             size = specification.records_per_call
             grouping = Grouping(encode, size, specification.uid)
             read = reader(specification, around, options.chunk_size, count=self._count)
@@ -226,8 +235,8 @@ class _Job:
             is_finished = is_finished or (run.is_complete and not options.retry_failed)
             await self._deliver(books, responses)
         finally:
-            await target.close()
-            with suppress(JobError):
+            with anyio.CancelScope(shield=True), suppress(JobError):
+                await target.close()
                 await asyncio.to_thread(
                     letters.write_letters,
                     self._ledger,
@@ -248,6 +257,8 @@ class _Job:
         if stopping is None:
             await run.work()
             return
+        if stopping.is_set():
+            return
 
         async def watch() -> None:
             await stopping.wait()
@@ -261,17 +272,16 @@ class _Job:
 
     async def _wait_for_a_period(self, pacer: Pacer) -> None:
         """Let no window hold calls of an earlier run beside those of this one."""
-        if not self.account.calls:
+        if not self.account.runs:
             return
-        pacer.restore(self._windows or [])
+        windows = self._windows or {"ends": [], "uncounted": 0}
+        pacer.restore(windows["ends"], unrecorded=windows["uncounted"])
         seconds = max((each.seconds for each in self._options.limits if each.seconds <= EVEN), default=0.0)
         if not seconds:
             return
         if seconds >= _WORTH_A_WORD:
             self._around.emit(CallsPaused(seconds, "calls of the run before may still count at the API"))
-        stopping = self._around.stopping or asyncio.Event()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), seconds)
+        await _unless_stopped(asyncio.sleep(seconds), self._around.stopping)
 
     def _target(self, media_type: str) -> Target:
         specification, around = self._specification, self._around
@@ -382,6 +392,33 @@ async def _list(ledger: Ledger, specification: Specification, source: Source) ->
     async for page in objects_of(specification, source):
         ledger.add_objects(page)
     ledger.seal_objects()
+
+
+async def _unless_stopped(work: Coroutine[None, None, None], stopping: asyncio.Event | None) -> None:
+    """Do something that may be given up half-way, until it is done or ``stopping`` is set."""
+    if stopping is None:
+        await work
+        return
+    tasks = [asyncio.create_task(work), asyncio.create_task(_set(stopping))]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        with anyio.CancelScope(shield=True):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+    if not tasks[0].cancelled():
+        tasks[0].result()
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+def _quota(limits: Sequence[Limit]) -> int:
+    """Return how many calls a kill may leave uncounted: a hundredth of a limit that outlives runs."""
+    kept = [limit.calls for limit in limits if limit.seconds > EVEN]
+    return max(1, min(_MOST_UNCOUNTED, min(kept) // 100)) if kept else 0
 
 
 def _has_acted(folder: JobFolder) -> bool:

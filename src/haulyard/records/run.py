@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, nullcontext, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import anyio
 
 from haulyard.errors import HaulError, JobError
 from haulyard.events import ignore
@@ -98,7 +100,6 @@ class Run:
             attempts=manner.attempts,
             retry_base=manner.retry_base,
             halt=self._halt,
-            spawn=self._spawn,
             emit=emit,
         )
         self._open: set[asyncio.Task[None]] = set()
@@ -113,7 +114,7 @@ class Run:
         """Begin no more calls; `work` ends once those in flight are answered, or their grace is over."""
         self._stopped.set()
         self._changed.set()
-        self._delivery.answered.set()
+        self._delivery.stop()
 
     async def work(self) -> None:
         """Send what is left to be sent.
@@ -135,13 +136,20 @@ class Run:
                     self._books.buried(letter, origin)
                 self.is_complete = self._records.is_at_end
         finally:
-            await _ended([sending, *self._open])
-            await _ended([keeping])
-        if self._why is None or isinstance(self._why, HaulError):
-            with suppress(JobError) if self._why else nullcontext():
-                await self._books.commit()
+            with anyio.CancelScope(shield=True):
+                await _ended([sending, *self._open])
+                await _ended([keeping])
+                await self._close_books()
         if self._why is not None:
             raise self._why
+
+    async def _close_books(self) -> None:
+        """Write what was answered, also where the run was cancelled: that much is not sent again."""
+        if self._why is None or isinstance(self._why, HaulError):
+            try:
+                await self._books.close()
+            except JobError as error:
+                self._why = self._why or error
 
     async def _all_sent(self, sending: asyncio.Task[None]) -> None:
         stopped = asyncio.create_task(self._stopped.wait())
@@ -158,8 +166,6 @@ class Run:
             self._changed.clear()
             await self._changed.wait()
         if self._open:
-            for task in self._delivery.parked:
-                task.cancel()
             await asyncio.wait(self._open, timeout=self._manner.grace)
 
     def _halt(self, why: BaseException) -> None:
@@ -171,7 +177,7 @@ class Run:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._halt(error)
 
-    def _spawn(self, call: Call, grant: float | None = None) -> None:
+    def _spawn(self, call: Call, grant: float) -> None:
         task = asyncio.create_task(self._delivery.deliver(call, grant))
         self._open.add(task)
         self._open_bytes += len(call.body)
@@ -180,6 +186,8 @@ class Run:
             self._open.discard(task)
             self._open_bytes -= len(call.body)
             self._changed.set()
+            # Also where it was refused, and so were its parts: others may fare better.
+            self._delivery.answered.set()
             self._take_over(task)
 
         task.add_done_callback(ended)
@@ -193,7 +201,10 @@ class Run:
                 while len(self._open) >= _MOST_OPEN or self._open_bytes > _MOST_BYTES:
                     self._changed.clear()
                     await self._changed.wait()
-                self._spawn(call, await self._pacer.turn())
+                grant = await self._pacer.turn()
+                if self._stopped.is_set():
+                    return
+                self._spawn(call, grant)
                 if not answered.is_set():
                     # Nothing is known of the API yet: one record is enough to ask it.
                     await answered.wait()

@@ -53,6 +53,7 @@ class ApiServer:
         self._loop: asyncio.AbstractEventLoop
         self._listener: socket.socket | None = None
         self._wanted = port
+        self._accepting: set[asyncio.Task[None]] = set()
         # It only holds the port: between `die` and `come_back` nobody else may get it.
         self._holder: socket.socket
         self.script(*rules)
@@ -72,7 +73,7 @@ class ApiServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._end()
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         if self._thread is not None:
             self._thread.join()
@@ -89,9 +90,7 @@ class ApiServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._end()
-        # The transports of connections that were reset are let go of one turn of the loop later.
-        await asyncio.sleep(0)
+        await self._end()
 
     @property
     def port(self) -> int:
@@ -218,11 +217,16 @@ class ApiServer:
                 accepted, _ = listener.accept()
                 accepted.setblocking(False)  # noqa: FBT003 - its only argument
                 accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._loop.create_task(self._serve(accepted))
+                task = self._loop.create_task(self._serve(accepted))
+                self._accepting.add(task)
+                task.add_done_callback(self._accepting.discard)
 
     async def _serve(self, accepted: socket.socket) -> None:
         world = self._world
         await self._loop.connect_accepted_socket(lambda: ApiConnection(world, accepted), accepted)
+        if self._listener is None:
+            # It died between accepting the connection and serving it.
+            self._stop_listening()
 
     def _stop_listening(self) -> None:
         if self._listener is not None:
@@ -232,8 +236,13 @@ class ApiServer:
         for connection in tuple(self._world.connections):
             connection.reset()
 
-    def _end(self) -> None:
-        self.die()
+    async def _end(self) -> None:
+        self._stop_listening()
+        await asyncio.gather(*self._accepting, return_exceptions=True)
+        self._stop_listening()
+        while self._world.connections:
+            # A connection that was reset is let go of some turns of the loop later.
+            await asyncio.sleep(0)
         self._holder.close()
         self._log.close()
 
