@@ -240,7 +240,7 @@ class ApiServer:
         self._stop_listening()
         await asyncio.gather(*self._accepting, return_exceptions=True)
         self._stop_listening()
-        while self._world.connections:
+        while self._world.connections:  # noqa: ASYNC110 - no event tells
             # A connection that was reset is let go of some turns of the loop later.
             await asyncio.sleep(0)
         self._holder.close()
