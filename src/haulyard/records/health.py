@@ -42,6 +42,7 @@ class Health(Generic[T]):
         self._unreached = 0
         self._out_since = 0.0
         self._probe = 0.0
+        self._quiet_until = 0.0
         self._held: list[T] = []
 
     @property
@@ -84,8 +85,13 @@ class Health(Generic[T]):
             self.is_out, self._out_since = True, now
         if now - self._out_since > self._patience:
             return None
+        if now < self._quiet_until:
+            # It was in flight when the pause began: it tells nothing new.
+            return 0.0
         self._probe = min(max(1.0, self._probe * 2), _LONGEST_PROBE)
-        return min(self._probe, max(0.0, self._patience - (now - self._out_since)) + 0.1)
+        pause = min(self._probe, max(0.0, self._patience - (now - self._out_since)) + 0.1)
+        self._quiet_until = now + pause
+        return pause
 
     def settled(self) -> list[T]:
         """Return what is held, for good: the input has ended, or a success has come."""
