@@ -5,10 +5,15 @@ Where nothing of that is asked for, rows go as they were read, and cost nothing.
 
 from __future__ import annotations
 
+import json
+import re
 import sys
-import zlib
+from collections.abc import Iterator
+from decimal import Decimal
+from hashlib import blake2b
 from importlib import import_module
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -24,6 +29,8 @@ if TYPE_CHECKING:
     Transform = Callable[[Any], Any]
 
 _HASHES: Final = 1 << 32
+#: Integers of so many digits may not fit into 64 bits, which is all that orjson has.
+_LONG: Final = re.compile(rb"[0-9]{19}")
 
 
 class Shaper:
@@ -54,22 +61,29 @@ class Shaper:
         """Whether all records go as they were read."""
         return not self._touches and self._least >= _HASHES
 
+    def takes(self, address: Address) -> bool:
+        """Whether the record is of the sample."""
+        # A CRC would take neighbours together: it is linear.
+        return self._least >= _HASHES or (
+            int.from_bytes(blake2b(str(address).encode(), digest_size=4).digest()) < self._least
+        )
+
     def values(self, record: bytes, address: Address) -> Sequence[bytes]:
         """Return what is sent of a record, nothing where it is passed over; raises as the transform does."""
-        if self._least < _HASHES and zlib.crc32(str(address).encode()) >= self._least:
+        if not self.takes(address):
             return ()
         if not self._touches:
             return (record,)
-        value: Any = orjson.loads(record)
+        value = _loaded(record)
         if (self._fields or self._renames) and isinstance(value, dict):
             value = self._cut(value)
         if self._transform is None:
-            return (orjson.dumps(value),)
+            return (_dumped(value),)
         made = self._transform(value)
         if made is None:
             return ()
-        if isinstance(made, (list, tuple)):
-            return [_dumped(each) for each in made]
+        if isinstance(made, (list, tuple, Iterator)):
+            return [_dumped(each) for each in made if each is not None]
         return (_dumped(made),)
 
     def _cut(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -79,7 +93,10 @@ class Shaper:
             missing = [name for name in names if name not in record]
             if missing:
                 raise RecordError(f"the record has no field {missing[0]!r}")
-        return {renames.get(name, name): record[name] for name in names}
+        cut = {renames.get(name, name): record[name] for name in names}
+        if len(cut) < len(names):
+            raise RecordError("two fields of the record would have the same name")
+        return cut
 
 
 def load_transform(name: str) -> Transform:
@@ -101,13 +118,30 @@ def load_transform(name: str) -> Transform:
         raise ConfigError(
             f"--transform {name}: {error}", hint="the module is looked for in this directory, too"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"--transform {name}: {module} raised {type(error).__name__}: {error}") from error
-    if not callable(found) or iscoroutinefunction(found):
+    if not callable(found) or iscoroutinefunction(found) or isasyncgenfunction(found):
         raise ConfigError(f"--transform {name} is no plain function", hint="def clean(record): return record")
     function: Transform = found
     return function
 
 
+def _loaded(record: bytes) -> Any:  # noqa: ANN401 -- whatever JSON it is
+    return json.loads(record) if _LONG.search(record) else orjson.loads(record)
+
+
 def _dumped(value: object) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS, default=str)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS, default=_plain)
+    except orjson.JSONEncodeError:
+        # Integers beyond 64 bits.
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain).encode()
+
+
+def _plain(value: object) -> object:
+    """Return what stands for a value that JSON does not know; raises TypeError where nothing does."""
+    if isinstance(value, (Decimal, PurePath)):
+        return str(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=str)
+    raise TypeError(f"{type(value).__name__} is nothing that JSON has")
