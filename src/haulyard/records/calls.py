@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
 
 from haulyard.errors import RecordError
@@ -11,31 +12,36 @@ if TYPE_CHECKING:
 
     from haulyard.records.bodies import Encode
     from haulyard.records.ledger_rows import Kept
-    from haulyard.records.model import Address
+    from haulyard.records.model import Address, Flaw
     from haulyard.records.progress import BlockProgress
 
 
 class Ticket:
-    """A record of which a transform made several values: it has ended once all of them have."""
+    """A record of which a transform made several values: it has ended once all of them have.
 
-    __slots__ = ("block", "left", "row")
+    It is a row of a ``block``, or a dead ``letter``, which the last of them settles: after a kill before that
+    all of them are sent again.
+    """
 
-    def __init__(self, block: BlockProgress, row: int, left: int) -> None:
+    __slots__ = ("block", "left", "letter", "row")
+
+    def __init__(self, block: BlockProgress | None, row: int, left: int, letter: Kept | None = None) -> None:
         self.block = block
         self.row = row
         self.left = left
+        self.letter = letter
 
     def end(self) -> None:
         """Say that one of them has ended."""
         self.left -= 1
-        if not self.left:
+        if not self.left and self.block is not None:
             self.block.mark(self.row)
 
 
 class Origin:
     """Where values of a call come from: rows of a block from ``address`` on, a part of one, or a letter."""
 
-    __slots__ = ("address", "block", "count", "letter", "part", "ticket")
+    __slots__ = ("_letter", "address", "block", "count", "part", "ticket")
 
     def __init__(
         self,
@@ -52,7 +58,14 @@ class Origin:
         self.count = count
         self.part = part
         self.ticket = ticket
-        self.letter = letter
+        self._letter = letter
+
+    @property
+    def letter(self) -> Kept | None:
+        """The dead letter that is settled with this, None where there is none."""
+        if self.ticket is not None:
+            return self.ticket.letter if self.ticket.left == 1 else None
+        return self._letter
 
     def end(self) -> None:
         """Say that all of its records have come to their end."""
@@ -145,8 +158,34 @@ class Grouping:
         if first.part:
             key = f"{key}.{first.part}"
         if len(values) > 1:
-            key = f"{key}+{len(values)}"
+            key = f"{key}+{len(values)}{_others(origins)}"
         return Call(values, origins, self._encode(values), key)
+
+
+def _others(origins: Sequence[Origin]) -> str:
+    """Return what tells the records of a call from others that begin alike, ``""`` where all are neighbours.
+
+    What was answered before a kill has gaps: the same first record and the same number may then mean others.
+    """
+    if len(origins) == 1:
+        return ""
+    runs: list[tuple[Address, int, int]] = []
+    for origin in origins:
+        if runs:
+            address, part, count = runs[-1]
+            if not (part or origin.part) and address._replace(row=address.row + count) == origin.address:
+                runs[-1] = (address, 0, count + origin.count)
+                continue
+        runs.append((origin.address, origin.part, origin.count))
+    if len(runs) == 1:
+        return ""
+    text = ",".join(f"{address}.{part}+{count}" for address, part, count in runs)
+    return f"-{zlib.crc32(text.encode()):08x}"
+
+
+def describe_flaw(flaw: Flaw) -> str:
+    """Return why a record cannot be read and where it begins, for people."""
+    return f"{flaw.reason} ({f'byte {flaw.offset}' if flaw.line else f'row {flaw.offset}'})"
 
 
 def why_not(error: Exception) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from haulyard.errors import NotFound, RecordError
 from haulyard.records.books import letter_of
-from haulyard.records.calls import Origin, Ticket, why_not
+from haulyard.records.calls import Origin, Ticket, describe_flaw, why_not
 from haulyard.records.model import Address
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from haulyard.records.account import End
     from haulyard.records.books import Books
@@ -101,7 +101,7 @@ class Intake:
             if not self._take(1):
                 return
             origin = Origin(address._replace(row=row), progress)
-            if row in block.flaws:
+            if row in block.flaws and self._shaper.takes(origin.address):
                 self._bury_flaw(block.flaws[row], origin)
             else:
                 yield from self._calls_with(block.rows[row], origin)
@@ -117,35 +117,28 @@ class Intake:
     def _calls_with(self, record: bytes, origin: Origin) -> Iterator[Call]:
         try:
             values = self._shaper.values(record, origin.address)
+            # All of them before one is sent: what is buried is the record as it was read, and all of it.
+            calls = self._grouped(values, origin)
         except Exception as error:  # noqa: BLE001 -- whatever the user's code raises
             self._bury(record, origin, "transform", why_not(error))
             return
         if not values:
             self._books.passed_over(origin)
-        elif len(values) == 1:
-            yield from self._grouped(values[0], origin)
-        else:
-            block = origin.block
-            ticket = Ticket(block, origin.address.row, len(values)) if block else None
-            for part, value in enumerate(values):
-                yield from self._grouped(
-                    value, Origin(origin.address, block, part=part, ticket=ticket, letter=origin.letter)
-                )
+        yield from calls
 
-    def _grouped(self, value: bytes, origin: Origin) -> Iterator[Call]:
+    def _grouped(self, values: Sequence[bytes], origin: Origin) -> list[Call]:
+        """Return the calls that can be made now; raises RecordError where a value can go into none."""
+        origins = (origin,) if len(values) == 1 else _parts(origin, len(values))
         if self._size > 1:
-            yield from self._grouping.add((value,), origin)
-            return
-        try:
-            call = self._grouping.single(value, origin)
-        except RecordError as error:
-            self._bury(value, origin, "transform", str(error))
-            return
-        yield call
+            return [
+                call
+                for value, each in zip(values, origins, strict=True)
+                for call in self._grouping.add((value,), each)
+            ]
+        return [self._grouping.single(value, each) for value, each in zip(values, origins, strict=True)]
 
     def _bury_flaw(self, flaw: Flaw, origin: Origin) -> None:
-        where = f"byte {flaw.offset}" if flaw.line else f"row {flaw.offset}"
-        self._bury(flaw.raw, origin, "malformed", f"{flaw.reason} ({where})", line=flaw.line)
+        self._bury(flaw.raw, origin, "malformed", describe_flaw(flaw), line=flaw.line)
 
     def _bury(self, record: bytes, origin: Origin, kind: End, reason: str, *, line: int = 0) -> None:
         self._books.buried(letter_of(record, origin, kind, reason, at=time.time(), line=line), origin)
@@ -172,4 +165,9 @@ class SecondIntake(Intake):
         if letter.kind == "transform":
             yield from self._calls_with(letter.record, origin)
         else:
-            yield from self._grouped(letter.record, origin)
+            yield from self._grouped((letter.record,), origin)
+
+
+def _parts(origin: Origin, count: int) -> list[Origin]:
+    ticket = Ticket(origin.block, origin.address.row, count, origin.letter)
+    return [Origin(origin.address, origin.block, part=part, ticket=ticket) for part in range(count)]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from haulyard.errors import NotFound, RecordError
-from haulyard.records.calls import why_not
+from haulyard.journal.reporting import wording
+from haulyard.records.calls import describe_flaw, why_not
 from haulyard.records.model import Address
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from haulyard.records.bodies import Encode
     from haulyard.records.intake import Reader
-    from haulyard.records.model import Block, SourceObject
+    from haulyard.records.model import Block, Flaw, SourceObject
     from haulyard.records.shaping import Shaper
 
 _REQUESTS: Final = 3
@@ -46,14 +48,17 @@ class Preview:
         """Return it for people."""
         lines = []
         for number, body in enumerate(self.requests, 1):
-            lines += [f"request {number}: {self.target}", f"  {body}"]
-        line = f"{self.records:,} records of {self.objects:,} objects would make {self.calls:,} calls"
+            lines += [f"request {number}: {self.target}", f"  {_shown(body)}"]
+        line = (
+            f"{wording.things(self.records, 'record')} of {wording.things(self.objects, 'object')} "
+            f"would make {wording.things(self.calls, 'call')}"
+        )
         if self.passed_over:
             line += f"; {self.passed_over:,} passed over"
         if self.failed:
             line += f"; {self.failed:,} cannot be sent"
         lines.append(line)
-        lines += [f"  {flaw}" for flaw in self.flaws]
+        lines += [f"  {_shown(flaw)}" for flaw in self.flaws]
         lines.append("dry run: nothing was sent")
         return "\n".join(lines)
 
@@ -73,7 +78,7 @@ class Preview:
 
 
 async def preview(
-    objects: AsyncIterator[list[SourceObject]],
+    objects: AsyncGenerator[list[SourceObject]],
     read: Reader,
     shaper: Shaper,
     encode: Encode,
@@ -85,18 +90,25 @@ async def preview(
 ) -> Preview:
     """Read what a job would read, and return what it would send; ``size`` records go into a call."""
     made = _Making(Preview(target), shaper, encode, size, limit)
-    async for page in objects:
-        for source in page:
-            made.preview.objects += 1
-            made.preview.size += source.size
-            try:
-                async for block in read(source, 0, 0):
-                    made.take(block)
-                    if made.is_full or stopped():
-                        return made.finished()
-            except (RecordError, NotFound) as error:
-                made.fail(str(error))
+    async with aclosing(objects):
+        async for page in objects:
+            for source in page:
+                if made.is_full or stopped():
+                    return made.finished()
+                made.preview.objects += 1
+                made.preview.size += source.size
+                try:
+                    await made.read(read(source, 0, 0), stopped)
+                except (RecordError, NotFound) as error:
+                    made.fail(str(error))
     return made.finished()
+
+
+def _shown(text: str) -> str:
+    """Return what strangers wrote as one line that cannot steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 class _Making:
@@ -109,12 +121,19 @@ class _Making:
         self._size = size
         self._limit = limit
         self._values: list[bytes] = []
-        self._count = 0
 
     @property
     def is_full(self) -> bool:
         """Whether there are as many records as were wanted."""
         return 0 < self._limit <= self.preview.records
+
+    async def read(self, blocks: AsyncGenerator[Block], stopped: Callable[[], bool]) -> None:
+        """Count the records of an object."""
+        async with aclosing(blocks):
+            async for block in blocks:
+                self.take(block)
+                if self.is_full or stopped():
+                    return
 
     def take(self, block: Block) -> None:
         """Count the records of a block."""
@@ -123,18 +142,23 @@ class _Making:
             if self.is_full:
                 return
             self.preview.records += 1
-            if row in block.flaws:
-                flaw = block.flaws[row]
-                self.fail(f"line {flaw.line}, byte {flaw.offset}: {flaw.reason}")
-                continue
-            try:
-                values = self._shaper.values(record, address._replace(row=row))
-            except Exception as error:  # noqa: BLE001 -- whatever the user's code raises
-                self.fail(why_not(error))
-                continue
-            self.preview.passed_over += not values
-            for value in values:
-                self._add(value)
+            self._take(record, block.flaws.get(row), address._replace(row=row))
+
+    def _take(self, record: bytes, flaw: Flaw | None, address: Address) -> None:
+        if flaw is not None and self._shaper.takes(address):
+            self.fail((f"line {flaw.line}: " if flaw.line else "") + describe_flaw(flaw))
+            return
+        try:
+            values = self._shaper.values(record, address)
+            bodies = [self._encode((value,)) for value in values] if self._size == 1 else []
+        except Exception as error:  # noqa: BLE001 -- whatever the user's code raises
+            self.fail(why_not(error))
+            return
+        self.preview.passed_over += not values
+        for body in bodies:
+            self._call(body)
+        if self._size > 1:
+            self._group(values)
 
     def fail(self, reason: str) -> None:
         """Count a record that cannot be sent."""
@@ -145,25 +169,19 @@ class _Making:
     def finished(self) -> Preview:
         """Return the preview."""
         if self._values:
-            self._show()
-        self.preview.calls = -(-self._count // self._size)
+            self._call(self._encode(self._values))
+            self._values = []
         return self.preview
 
-    def _add(self, value: bytes) -> None:
-        self._count += 1
-        if len(self.preview.requests) < _REQUESTS:
+    def _group(self, values: Sequence[bytes]) -> None:
+        for value in values:
             self._values.append(value)
             if len(self._values) == self._size:
-                self._show()
+                self._call(self._encode(self._values))
+                self._values = []
 
-    def _show(self) -> None:
-        values, self._values = self._values, []
-        if len(self.preview.requests) >= _REQUESTS:
-            return
-        try:
-            body = self._encode(values)
-        except RecordError as error:
-            self.fail(str(error))
-            return
-        shown = body[:_SHOWN].decode(errors="replace")
-        self.preview.requests.append(shown if len(body) <= _SHOWN else f"{shown} … ({len(body):,} bytes)")
+    def _call(self, body: bytes) -> None:
+        self.preview.calls += 1
+        if len(self.preview.requests) < _REQUESTS:
+            shown = body[:_SHOWN].decode(errors="replace")
+            self.preview.requests.append(shown if len(body) <= _SHOWN else f"{shown} … ({len(body):,} bytes)")
