@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from haulyard.errors import JobError
 from haulyard.journal.names import derived_name
 from haulyard.transfer.filters import Pattern
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 KIND: Final = "records"
-#: Not part of what is asked for: they do not make another job.
-_INCIDENTAL: Final = frozenset({"created", "release", "uid"})
+#: Not part of what is asked for: they do not make another job. A job keeps its ``grid``, for its addresses
+#: hang on that, whatever `BATCH_SIZE` says later.
+_INCIDENTAL: Final = frozenset({"created", "release", "uid", "grid"})
 _TUPLES: Final = ("columns", "fields")
+_PAIRS: Final = ("filters", "headers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Specification:
     def name(self) -> str:
         """Return the name that follows from what is asked: the same command again means the same job."""
         parts = [
-            f"{each.name}={getattr(self, each.name)!r}"
+            f"{each.name}={_told(getattr(self, each.name))!r}"
             for each in fields(self)
             if each.name not in _INCIDENTAL
         ]
@@ -101,8 +101,12 @@ class Specification:
                 f"the job has fields that this release does not know: {', '.join(unknown)}",
                 hint="use the release of Haulyard that made it",
             )
-        values["filters"] = tuple((bool(include), str(text)) for include, text in values["filters"])
-        values["headers"] = tuple((str(name), str(text)) for name, text in values["headers"])
-        for name in _TUPLES:
-            values[name] = tuple(values[name])
-        return cls(**values)
+        if not (values.get("source") and values.get("to")):
+            raise JobError("the job does not say what goes where", hint="start over with --new")
+        pairs = {name: tuple((one, other) for one, other in values.get(name, ())) for name in _PAIRS}
+        return cls(**{**values, **pairs, **{name: tuple(values.get(name, ())) for name in _TUPLES}})
+
+
+def _told(value: object) -> object:
+    # JSON keeps the pairs of an object in another order than they were given in.
+    return sorted(value.items()) if isinstance(value, Mapping) else value
