@@ -23,7 +23,7 @@ from haulyard.records.formats.detection import (
 from haulyard.records.formats.encoding import UTF8_BOM, Charset, Recoder
 from haulyard.records.formats.parquet import ParquetRows
 from haulyard.records.formats.parser import TextParser
-from haulyard.records.reading_streams import Ahead, Inflated, Recoded, Stored
+from haulyard.records.reading_streams import Ahead, Inflated, Recoded, Stored, in_thread
 from haulyard.transfer.items import prefix_of
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class _Reading:
             # It is read again from the beginning, whatever is in it.
             return _Nature("csv", compression, Charset(options.encoding, b"", b"")), text
         if compression:
-            text = Ahead(Inflated(text, Inflater(compression, self._name)))
+            text = Ahead(Inflated(text, Inflater(compression, self._name), apart=compression == "bz2"))
             head = await text.head(HEAD)
         # No more than what is always there: the same object has the same format in every run.
         form = options.format or format_of(key, _as_utf8(options.encoding, head[:HEAD])) or "csv"
@@ -348,17 +348,12 @@ class _Ranges:
 
     async def run(self, work: Callable[[], T]) -> T:
         """Return what ``work`` does in a thread; cancelled, it ends with the range that it waits for."""
-        running = self._loop.run_in_executor(None, work)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            self._is_cancelled = True
-            if self._pending is not None:
-                self._pending.cancel()
-            await asyncio.wait([running])
-            if not running.cancelled():
-                running.exception()
-            raise
+        return await in_thread(work, self._give_up)
+
+    def _give_up(self) -> None:
+        self._is_cancelled = True
+        if self._pending is not None:
+            self._pending.cancel()
 
 
 async def _parsed(stream: Stream, parser: Parser) -> AsyncGenerator[Block]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SPECIALS: Final = b'"\\{}[],\n'
 
 #: Bytes of elements that are understood without a pause.
-_PIECE: Final = 64 * 1024
+_PIECE: Final = 32 * 1024
 _SPACE: Final = re.compile(rb"[ \t\r\n]*+")
 _STRING: Final = rb'"(?:[^"\\]++|\\.)*+"'
 _SCALAR: Final = re.compile(rb"%b|[^\s,\[\]{}\"]++" % _STRING, re.DOTALL)
@@ -117,6 +117,7 @@ class JsonValues:
 
     def _read(self, *, ended: bool) -> Iterator[Block | None]:
         data = b"".join(self._chunks)
+        self._chunks = []  # a long record is not held twice
         at = paused = 0
         try:
             while (element := self._element(data, at, ended=ended)) is not None:
@@ -190,7 +191,6 @@ class JsonValues:
         raw = data[broken.at : broken.at + KEPT_RECORD]
         self._flaw = Flaw(self._at.line, self._at.offset, reason, raw)
         self._advance(data, broken.at, len(data))
-        self._chunks = []
 
     def _advance(self, data: bytes, at: int, end: int) -> None:
         offset, line = self._at

@@ -53,6 +53,7 @@ class TextParser:
     def _blocks(self, cuts: Iterator[Cut | None]) -> Iterator[Block | None]:
         for cut in cuts:
             if cut is None:
+                yield None
                 continue
             rows: list[bytes] = []
             flaws: dict[int, Flaw] = {}
