@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import aclosing
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from haulyard.errors import NotFound, RecordError
 from haulyard.records.books import letter_of
 from haulyard.records.calls import Origin, Ticket, describe_flaw, why_not
 from haulyard.records.model import Address
+from haulyard.records.reading_ahead import opened_ahead
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
@@ -75,20 +77,26 @@ class Intake:
             yield call
 
     async def _blocks(self) -> AsyncGenerator[Block]:
-        progress = self._books.progress
-        start = progress.watermark
-        for page in self._ledger.objects(start.object - 1):
-            for source in page:
-                at = (start.offset, start.line) if source.id == start.object else (0, 0)
+        books = self._books
+        start = books.progress.watermark
+
+        def read(source: SourceObject) -> AsyncGenerator[Block]:
+            is_begun = source.id == start.object
+            return self._read(source, *(start.offset, start.line) if is_begun else (0, 0))
+
+        objects = chain.from_iterable(self._ledger.objects(start.object - 1))
+        async with aclosing(opened_ahead(objects, read)) as opened:
+            async for each in opened:
+                number = each.source.id
                 try:
-                    async with aclosing(self._read(source, *at)) as blocks:
+                    async with aclosing(each.blocks()) as blocks:
                         async for block in blocks:
                             yield block
                 except (RecordError, NotFound) as error:
-                    self._books.unread(source.id, str(error))
-                progress.object_read(source.id)
-                self._books.account.objects += 1
-                self._books.touched()
+                    books.unread(number, str(error))
+                books.progress.object_read(number)
+                books.account.objects += 1
+                books.touched()
 
     def _calls_of(self, block: Block, progress: BlockProgress) -> Iterator[Call]:
         address = Address(block.object, block.offset, 0)
