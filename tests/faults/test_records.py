@@ -139,7 +139,7 @@ async def test_an_unreachable_endpoint_ends_the_run_at_once_and_nothing_counts_a
 async def test_a_server_that_dies_is_waited_for(tmp_path: Path) -> None:
     async with ApiServer(Rule(delay=0.002)) as api:
         work = await working(tmp_path, api.url, {"a.csv": csv_of(2000)})
-        work.carried_out(patience=30.0)
+        work.carried_out(patience=30.0, attempts=10)
 
         def emit(event: Any) -> None:
             work.events.append(event)
