@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from haulyard import errors, events
 from haulyard.cli import commands, exits, flags
 from haulyard.cli.parsing import build
-from haulyard.config import SETTINGS, Settings
+from haulyard.config import PROCESSING, SETTINGS, ProcessSettings, Setting, Settings
 from haulyard.observe import lines
 
 if TYPE_CHECKING:
@@ -187,13 +187,21 @@ def _table(heads: tuple[str, ...], rows: Iterable[Iterable[str | None]]) -> str:
 
 
 def settings() -> str:
-    """Return a table of every setting."""
-    defaults = Settings()
+    """Return a table of every setting that commands share."""
+    return _settings(SETTINGS, Settings(), _settable())
+
+
+def processing() -> str:
+    """Return a table of the settings of `haul process`."""
+    return _settings(PROCESSING, ProcessSettings(), set(PROCESSING) - {"s3_bucket", "s3_key"})
+
+
+def _settings(table: dict[str, Setting], defaults: object, settable: set[str]) -> str:
     rows = []
-    for name, setting in SETTINGS.items():
+    for name, setting in table.items():
         default = "`~/.local/state/haulyard`" if name == "state_dir" else _shown(getattr(defaults, name))
         variables = " ".join(f"`{each}`" for each in (setting.variable, *setting.names))
-        flag = f"`{setting.flag}`" if name in _settable() else ""
+        flag = f"`{setting.flag}`" if name in settable else ""
         rows.append((f"`{name}`", setting.help, default, flag, variables, setting.kind.allowed))
     return _table(("setting", "what it is", "default", "flag", "variables", "values"), rows)
 
@@ -258,6 +266,7 @@ def _paragraphs(text: str | None) -> str:
 PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("commands.md", "commands"): command_reference,
     ("configuration.md", "settings"): settings,
+    ("configuration.md", "processing"): processing,
     ("configuration.md", "profile"): profile_keys,
     ("errors-and-exit-codes.md", "tree"): error_tree,
     ("errors-and-exit-codes.md", "codes"): exit_codes,

@@ -48,6 +48,8 @@ _COMMANDS = {
     "`cp` inside S3": ["cp s3://{b}/a s3://{b}/c"],
     "`mv` inside S3": ["mv s3://{b}/c s3://{b}/d"],
     "`mv` down": ["mv s3://{b}/d moved"],
+    "`process` of an object": ["process s3://{b}/a --format jsonl --to http://127.0.0.1:9/ --dry-run"],
+    "`process` of a prefix": ["process s3://{b}/t/ --format jsonl --to http://127.0.0.1:9/ --dry-run"],
     "`plan`": [
         "plan copy s3://{b}/t/ s3://{b}/j/ --job copy",
         "plan retag s3://{b}/tagged/ --tag a=b --job retag",

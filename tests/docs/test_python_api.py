@@ -45,7 +45,13 @@ def named_under_reference() -> set[str]:
 
 
 def test_the_reference_names_all_that_there_is_and_nothing_else() -> None:
-    described = (haulyard.AsyncClient, haulyard.AsyncJob, haulyard.Plan, haulyard.Rules)
+    described = (
+        haulyard.AsyncClient,
+        haulyard.AsyncJob,
+        haulyard.AsyncProcessor,
+        haulyard.Plan,
+        haulyard.Rules,
+    )
     methods = {name for each in described for name, _ in inspect.getmembers(each) if not name.startswith("_")}
     assert named_under_reference() == set(haulyard.__all__) | methods
 

@@ -34,7 +34,7 @@ _LEVELS = {
     RequestRetried: "info",
     CallFailed: "info",
     TransferDone: "info",
-    RecordFailed: "warning",
+    RecordFailed: "info",
     CallsPaused: "warning",
     Throttled: "warning",
     Warned: "warning",
