@@ -37,6 +37,17 @@ def test_secrets_are_masked(haul: Box, tmp_path: Path) -> None:
     assert "AWS_SECRET_ACCESS_KEY" in result.out
 
 
+def test_settings_of_process_are_among_them_without_the_query_of_a_url(haul: Box) -> None:
+    haul.environ |= {"RATE_LIMIT_CALLS": "10", "API_ENDPOINT": "https://api.example.com/v1?key=hidden"}
+    events = {event["name"]: event for event in haul("config", "--json").events}
+    assert (events["rate_limit_calls"]["value"], events["rate_limit_calls"]["origin"]) == (
+        10,
+        "RATE_LIMIT_CALLS",
+    )
+    assert (events["batch_size"]["value"], events["batch_size"]["origin"]) == (1000, "default")
+    assert events["api_endpoint"]["value"] == "https://api.example.com/v1?…"
+
+
 def test_short_secrets_show_nothing() -> None:
     assert mask("short") == "****"
     assert mask("x" * 12 + "last") == "****last"

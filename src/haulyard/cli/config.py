@@ -1,6 +1,6 @@
 """Show the value of every setting and where it came from. Secrets are masked.
 
-The variable that sets one is HAUL_ and its name in capitals; --json tells it, too.
+Behind those that commands share come those of haul process. The variable that sets one is HAUL_ and its name in capitals; --json tells it, too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from haulyard.cli import exits, flags
-from haulyard.config import SETTINGS
+from haulyard.config import PROCESSING, SETTINGS, ProcessSettings
 from haulyard.observe.lines import escape
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def run(options: Options, context: Context) -> int:
     """Show the settings."""
     del options
     settings = context.settings
-    values = [*_settings(settings), *_credentials(settings)]
+    values = [*_settings(settings), *_of_processing(context), *_credentials(settings)]
     width = max(len(value.origin) for value in values)
     context.output.results(replace(value, width=width) for value in values)
     return exits.OK
@@ -97,6 +97,23 @@ def _settings(settings: Settings) -> list[Value]:
         Value(name, getattr(settings, name), settings.origins[name], setting.variable, setting.help)
         for name, setting in SETTINGS.items()
     ]
+
+
+def _of_processing(context: Context) -> list[Value]:
+    given, origins = context.resolve_owned(PROCESSING, {})
+    own = ProcessSettings(**given)
+    values = ((setting, _visible(getattr(own, name))) for name, setting in PROCESSING.items())
+    return [
+        Value(setting.name, value, origins.get(setting.name, "default"), setting.variable, setting.help)
+        for setting, value in values
+    ]
+
+
+def _visible(value: object) -> object:
+    """Return a setting without the query of a URL, which may hold a key."""
+    if isinstance(value, str) and "?" in value:
+        return f"{value.partition('?')[0]}?…"
+    return value
 
 
 def _credentials(settings: Settings) -> list[Value]:
