@@ -1,6 +1,7 @@
 """Show the value of every setting and where it came from. Secrets are masked.
 
-Behind those that commands share come those of haul process. The variable that sets one is HAUL_ and its name in capitals; --json tells it, too.
+Behind those that commands share come those of haul process. The variable that sets one is HAUL_ and its name
+in capitals; --json tells it, too.
 """
 
 from __future__ import annotations
