@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haulyard.config import SETTINGS, Settings, resolve
+from haulyard.config import PROCESSING, SETTINGS, ProcessSettings, Settings, resolve, resolve_owned
+from haulyard.config.ends import ENDS, ends_of, with_ends
 from haulyard.config.files import parse_dotenv
 from haulyard.config.kinds import parse_duration, parse_flag, parse_rate, parse_size
 from haulyard.errors import ConfigError
@@ -296,3 +297,134 @@ def test_what_is_no_duration(text: str) -> None:
 def test_rates_and_flags() -> None:
     assert parse_rate("1M/s") == 1024**2
     assert [parse_flag(text) for text in ("yes", "ON", "1", "off", "No", "false")] == [True] * 3 + [False] * 3
+
+
+# The settings of one command.
+
+
+def owned(
+    cwd: Path, flags: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None
+) -> tuple[dict[str, object], dict[str, str]]:
+    return resolve_owned(PROCESSING, flags or {}, environ or {}, str(cwd))
+
+
+def test_settings_of_a_command_are_those_that_were_given_and_say_by_what(tmp_path: Path) -> None:
+    assert owned(tmp_path) == ({}, {})
+    (tmp_path / "haul.toml").write_text("batch_size = 7\nmax_in_flight = 8\nrate_limit_period = 0.5\n")
+    (tmp_path / ".env").write_text("MAX_WORKERS=9\nS3_BUCKET=b\nAPI_ENDPOINT=https://x/${TOKEN}\n")
+    environ = {"HAUL_S3_BUCKET": "c", "S3_BUCKET": "d", "S3_KEY": "", "CHUNK_SIZE": "64KiB"}
+    values, origins = owned(tmp_path, {"chunk_size": None, "rate_limit_calls": "10"}, environ)
+    assert values == {
+        "s3_bucket": "c",
+        "api_endpoint": "https://x/${TOKEN}",
+        "batch_size": 7,
+        "max_in_flight": 9,
+        "rate_limit_calls": 10,
+        "rate_limit_period": 0.5,
+        "chunk_size": 65_536,
+    }
+    assert origins == {
+        "s3_bucket": "HAUL_S3_BUCKET",
+        "api_endpoint": ".env (API_ENDPOINT)",
+        "batch_size": "haul.toml",
+        "max_in_flight": ".env (MAX_WORKERS)",
+        "rate_limit_calls": "--rate-limit-calls",
+        "rate_limit_period": "haul.toml",
+        "chunk_size": "CHUNK_SIZE",
+    }
+
+
+def test_the_defaults_of_processing_are_those_of_its_documentation() -> None:
+    defaults = ProcessSettings()
+    assert (defaults.batch_size, defaults.max_in_flight, defaults.chunk_size) == (1000, 0, 8192)
+    assert (defaults.rate_limit_calls, defaults.rate_limit_period) == (5000, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("S3_BUCKET", "my bucket"),
+        ("S3_BUCKET", "s3://b"),
+        ("S3_BUCKET", "b/key"),
+        ("API_ENDPOINT", "https://"),
+        ("API_ENDPOINT", "https:///path"),
+        ("API_ENDPOINT", "https://x/a b"),
+        ("API_ENDPOINT", "x.example.com"),
+        ("BATCH_SIZE", "0"),
+        ("BATCH_SIZE", "1.5"),
+        ("MAX_WORKERS", "-1"),
+        ("RATE_LIMIT_CALLS", "-1"),
+        ("RATE_LIMIT_CALLS", "1e3"),
+        ("RATE_LIMIT_PERIOD", "0"),
+        ("RATE_LIMIT_PERIOD", "-1"),
+        ("RATE_LIMIT_PERIOD", "a while"),
+        ("CHUNK_SIZE", "0"),
+    ],
+)
+def test_a_malformed_setting_of_a_command_stops_that_command_alone(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^{name}: '") as caught:
+        owned(tmp_path, environ={name: value})
+    assert caught.value.hint.startswith("give ")
+    assert not settings(tmp_path, environ={name: value}).warnings
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        ("s3_bucket", " my.bucket-1 ", "my.bucket-1"),
+        (
+            "s3_bucket",
+            "arn:aws:s3:eu-west-1:123456789012:accesspoint/a",
+            "arn:aws:s3:eu-west-1:123456789012:accesspoint/a",
+        ),
+        ("api_endpoint", " HTTPS://x ", "HTTPS://x"),
+        ("api_endpoint", "${API}/people", "${API}/people"),
+        ("rate_limit_calls", "0", 0),
+        ("rate_limit_period", "1m", 60.0),
+        ("rate_limit_period", "1d", 86_400.0),
+    ],
+)
+def test_what_settings_of_processing_may_look_like(
+    tmp_path: Path, name: str, value: str, read: object
+) -> None:
+    assert owned(tmp_path, {name: value})[0] == {name: read}
+
+
+def test_haul_toml_may_have_settings_of_a_command_and_no_misspelt_ones(tmp_path: Path) -> None:
+    (tmp_path / "haul.toml").write_text('api_endpoint = "nonsense"\n')
+    settings(tmp_path)
+    (tmp_path / "haul.toml").write_text('api_endpiont = "https://x/"\n')
+    with pytest.raises(ConfigError, match="line 1: api_endpiont is not a setting") as caught:
+        settings(tmp_path)
+    assert caught.value.hint == "did you mean api_endpoint?"
+
+
+def test_variables_of_a_command_are_known(tmp_path: Path) -> None:
+    assert settings(tmp_path, environ={"HAUL_API_ENDPOINT": "https://x/"}).warnings == ()
+
+
+def test_what_may_be_a_secret_is_not_repeated(tmp_path: Path) -> None:
+    for value in ("ftp://me:hunter2@x/", "x.example.com/?token=hunter2"):
+        with pytest.raises(ConfigError, match="API_ENDPOINT: the value is not allowed") as caught:
+            owned(tmp_path, environ={"API_ENDPOINT": value})
+        assert "hunter2" not in str(caught.value)
+
+
+# What a job remembers.
+
+
+def test_a_job_goes_on_with_the_store_that_it_began_with(tmp_path: Path) -> None:
+    began = settings(tmp_path, environ={"HAUL_ENDPOINT_URL": "http://one:1", "HAUL_REGION": "r1"})
+    later = settings(tmp_path, {"region": "r2"}, {"HAUL_ENDPOINT_URL": "http://other:2"})
+    found = with_ends(later, ends_of(began), concurrency=7)
+    assert (found.endpoint_url, found.region, found.concurrency) == ("http://one:1", "r2", 7)
+    assert set(ends_of(began)) == set(ENDS)
+
+
+def test_the_profile_of_a_job_goes_before_keys_in_the_environment(tmp_path: Path) -> None:
+    began = settings(tmp_path, {"profile": "dev"})
+    later = settings(tmp_path)
+    assert with_ends(later, ends_of(began)).origins["profile"] == "--profile"
+    assert with_ends(later, ends_of(later)).origins["profile"] == later.origins["profile"]

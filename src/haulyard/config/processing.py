@@ -12,11 +12,18 @@ from typing import Final
 from haulyard.config.kinds import DURATION, SIZE, TEXT, Kind, count
 from haulyard.config.settings import Setting, setting, table_of
 
-_URL = re.compile(r"(?:https?://|\$\{[A-Za-z_][A-Za-z0-9_]*\})[^\s#]*", re.IGNORECASE)
+_URL = re.compile(r"(?:https?://[^\s#/?]|\$\{[A-Za-z_][A-Za-z0-9_]*\})[^\s#]*", re.IGNORECASE)
+_BUCKET = re.compile(r"[A-Za-z0-9._-]+|arn:[^\s/]+(?:/[^\s/]+)?")
 
 
 def _parse_url(text: str) -> str:
     if not _URL.fullmatch(text.strip()):
+        raise ValueError(text)
+    return text.strip()
+
+
+def _parse_bucket(text: str) -> str:
+    if not _BUCKET.fullmatch(text.strip()):
         raise ValueError(text)
     return text.strip()
 
@@ -29,6 +36,7 @@ def _parse_period(text: str) -> float:
 
 
 URL: Final = Kind(_parse_url, (str,), "http:// or https:// and an address")
+BUCKET: Final = Kind(_parse_bucket, (str,), "the name of a bucket, without s3:// and key")
 PERIOD: Final = Kind(_parse_period, (int, float, str), "seconds above 0, or a duration like 500ms, 1m or 1d")
 
 
@@ -41,7 +49,7 @@ class ProcessSettings:
     queued at a time, ``chunk_size`` the fewest bytes of a read.
     """
 
-    s3_bucket: str = setting("", TEXT, "bucket of the records", names=("S3_BUCKET",))
+    s3_bucket: str = setting("", BUCKET, "bucket of the records", names=("S3_BUCKET",))
     s3_key: str = setting("", TEXT, "object, prefix/ or wildcard of the records", names=("S3_KEY",))
     api_endpoint: str = setting("", URL, "where the records go", names=("API_ENDPOINT",), flag="--to")
     batch_size: int = setting(

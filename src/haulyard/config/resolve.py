@@ -166,8 +166,8 @@ def _read(setting: Setting, found: _Found) -> object:
 
 
 def _refused(setting: Setting, value: object, place: str) -> ConfigError:
-    # An endpoint may hold a password by mistake, which must not be repeated.
-    shown = "the value" if "@" in str(value) else repr(value)
+    # An endpoint may hold a password by mistake, or a key in its query, which must not be repeated.
+    shown = "the value" if {"@", "?"} & set(str(value)) else repr(value)
     return ConfigError(f"{place}: {shown} is not allowed", hint=f"give {setting.kind.allowed}")
 
 
