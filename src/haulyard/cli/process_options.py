@@ -56,7 +56,16 @@ _OF_A_JOB: Final = (
     "success",
     "save_responses",
     "responses_format",
+    "api_endpoint",
 )
+#: The same of those that have a default.
+_DEFAULTS: Final = {
+    "records_per_call": 1,
+    "method": "POST",
+    "encoding": "utf-8",
+    "quote": '"',
+    "types": "strings",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,11 @@ def read(arguments: Namespace) -> Options:
         raise ConfigError("--records-per-call is at least 1", hint="write --records-per-call 100")
     if arguments.limit < 0:
         raise ConfigError("--limit is a number of records", hint="write --limit 1000")
+    if arguments.rate and (arguments.rate_limit_calls or arguments.rate_limit_period):
+        raise ConfigError(
+            "--rate and --rate-limit-calls exclude each other",
+            hint="write --rate 5000/s, maybe several",
+        )
     if arguments.body and arguments.body_template:
         raise ConfigError("--body and --body-template exclude each other", hint="leave one of them out")
     template = _template(arguments.body_template)
@@ -135,12 +149,13 @@ def read(arguments: Namespace) -> Options:
         sample=_share(arguments.sample),
         grace=_time("--grace", arguments.grace),
         patience=_time("--patience", arguments.patience),
-        timeout=_time("--timeout", arguments.timeout),
+        timeout=_timeout(arguments.timeout),
         limits=tuple(parse_rate(each) for each in arguments.rate),
-        described=any(getattr(arguments, name) for name in _OF_A_JOB) or arguments.records_per_call != 1,
+        described=any(getattr(arguments, name) for name in _OF_A_JOB)
+        or any(getattr(arguments, name) != default for name, default in _DEFAULTS.items()),
         method=arguments.method,
         headers=tuple(parse_header(each) for each in arguments.header),
-        body="template" if template else arguments.body or "json",
+        body="template" if arguments.body_template else arguments.body or "json",
         template=template,
         records_per_call=arguments.records_per_call,
         success=arguments.success,
@@ -156,9 +171,9 @@ def read(arguments: Namespace) -> Options:
         delimiter=_character("--delimiter", arguments.delimiter),
         quote=_character("--quote", arguments.quote),
         escape=_character("--escape", arguments.escape),
-        columns=_names(arguments.columns),
+        columns=_names("--columns", arguments.columns),
         types=arguments.types,
-        fields=_names(arguments.fields),
+        fields=_names("--fields", arguments.fields),
         renames=pairs(arguments.rename, "--rename"),
         transform=arguments.transform,
         settings={name: getattr(arguments, name) for name in OWN},
@@ -224,6 +239,13 @@ def _time(flag: str, text: str) -> float | None:
         raise ConfigError(f"{flag} {text!r} is no time", hint=f"write {flag} 30s") from None
 
 
+def _timeout(text: str) -> float | None:
+    seconds = _time("--timeout", text)
+    if seconds == 0:
+        raise ConfigError("--timeout 0 leaves no time to answer", hint="write --timeout 30s")
+    return seconds
+
+
 def _character(flag: str, text: str) -> str:
     text = _ESCAPED.get(text, text)
     if len(text) > 1:
@@ -231,5 +253,8 @@ def _character(flag: str, text: str) -> str:
     return text
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",")) if text else ()
+def _names(flag: str, text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",")) if text else ()
+    if not all(names) or len(set(names)) < len(names):
+        raise ConfigError(f"{flag} {text!r} has an empty name, or one twice", hint=f"write {flag} id,name")
+    return names

@@ -16,23 +16,27 @@ from haulyard.cli import exits, jobs
 from haulyard.cli.ends import Reading, Sources
 from haulyard.config import PROCESSING, ProcessSettings
 from haulyard.config.ends import ends_of, with_ends
+from haulyard.config.processing import URL
 from haulyard.errors import ApiDenied, ApiUnavailable, ConfigError
+from haulyard.events import Warned
 from haulyard.journal.folder import JobFolder
 from haulyard.observe.lines import describe_error, error_fields
 from haulyard.observe.run_log import RunLog
-from haulyard.records import letters, processing
+from haulyard.records import figures, letters, processing
+from haulyard.records.judging import Judge
 from haulyard.records.ledger import Ledger
 from haulyard.records.pacer import Limit
 from haulyard.records.preview import preview
 from haulyard.records.processing import Place, RunOptions, Source, Surroundings
 from haulyard.records.run import Manner
-from haulyard.records.secrets import check_url
+from haulyard.records.secrets import check_address, check_url, check_variables, filled
 from haulyard.records.specification import Specification
+from haulyard.records.stages import FINISHED, stage_of
 from haulyard.records.status import status_of
 from haulyard.url import LocalPath, S3Url, StdStream, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from haulyard.cli.context import Context
     from haulyard.cli.process_options import Options
@@ -56,8 +60,9 @@ async def process(options: Options, context: Context) -> int:
     """Send what is left to be sent of a job, or say what would be."""
     values, _ = context.resolve_owned(PROCESSING, options.settings)
     own = ProcessSettings(**values)
-    specification = _job_to_go_on_with(options, context) or _specification(options, own, context)
+    specification = _job_to_go_on_with(options, own, context) or _specification(options, own, context)
     settings = with_ends(context.settings, specification.ends)
+    _check(specification, options, own, settings.environment)
     inner = context.inside(settings, context.output)
     source = _source(specification, inner)
     around = Surroundings(
@@ -75,11 +80,11 @@ async def process(options: Options, context: Context) -> int:
     with _logged(folder, specification, context) as log:
         outcome = await _run(folder, around, _run_options(options, own), context)
         status = status_of(folder)
-        log.say("info", "ended", status.text().replace("\n", "; "), status.fields())
+        log.say("info", "ended", "; ".join(figures.lines_of(status.account)), status.fields())
     context.output.result(status)
-    if outcome.is_finished and (outcome.account.failures or outcome.unread):
-        return exits.FAILED
-    return exits.OK if outcome.is_finished or not context.stop.requested else exits.INTERRUPTED
+    if context.stop.requested and not outcome.is_finished:
+        return exits.INTERRUPTED
+    return exits.FAILED if outcome.account.failures or outcome.unread else exits.OK
 
 
 async def _run(folder: JobFolder, around: Surroundings, options: RunOptions, context: Context) -> Outcome:
@@ -133,24 +138,53 @@ async def _preview(
     return exits.INTERRUPTED if context.stop.requested else exits.OK
 
 
-def _job_to_go_on_with(options: Options, context: Context) -> Specification | None:
+def _check(
+    specification: Specification, options: Options, own: ProcessSettings, environ: Mapping[str, str]
+) -> None:
+    """Find what is wrong before anything is made or read; a dry run needs no secrets. Raises ConfigError."""
+    processing.encoder_of(specification)
+    processing.shaper_of(specification)
+    processing.read_options(specification, own.chunk_size)
+    Judge(specification.success)
+    if not options.dry_run:
+        check_variables((value for _, value in specification.headers), environ)
+        address = filled(specification.to, environ)
+        check_url(address)
+        try:
+            URL.parse(address)
+        except ValueError:
+            raise ConfigError(
+                "the API's address is no http:// or https:// URL", hint="write --to https://…"
+            ) from None
+
+
+def _job_to_go_on_with(options: Options, own: ProcessSettings, context: Context) -> Specification | None:
     """Return what is asked of a job that is named without saying what it is to do, None for another."""
     name = options.retry_failed or ("" if options.source or options.new else options.job)
+    if not name:
+        return None
     where = jobs.directory(context)
-    if not name or not (options.retry_failed or JobFolder.exists(where, name)):
+    is_told = bool(own.s3_bucket and own.s3_key) and not options.retry_failed
+    if not (options.retry_failed or JobFolder.exists(where, name)) or (options.described and is_told):
         return None
     if options.described:
         raise ConfigError(
             f"job {name} keeps what it was asked for",
             hint="leave the other flags out, or name its SOURCE, too",
         )
-    return Specification.from_json(JobFolder.open(where, name).specification)
+    folder = JobFolder.open(where, name)
+    found = Specification.from_json(folder.specification)
+    if is_told and (other := _source_of(options, own)) != found.source:
+        if stage_of(folder)[0] == FINISHED:
+            # It would send nothing, and who has changed S3_KEY expects it to.
+            return None
+        context.emit(Warned(f"job {name} goes on with {found.source}", hint=f"S3_KEY now says {other}"))
+    return found
 
 
 def _specification(options: Options, own: ProcessSettings, context: Context) -> Specification:
-    check_url(own.api_endpoint)
-    if not own.api_endpoint:
-        raise ConfigError("where do the records go?", hint="give --to URL, or set API_ENDPOINT")
+    _check_given(options, own)
+    check_address(own.api_endpoint)
     return Specification(
         source=_source_of(options, own),
         to=own.api_endpoint,
@@ -186,16 +220,23 @@ def _specification(options: Options, own: ProcessSettings, context: Context) -> 
     )
 
 
+def _check_given(options: Options, own: ProcessSettings) -> None:
+    """Name all that is missing. Raises ConfigError."""
+    needed = {"API_ENDPOINT": own.api_endpoint}
+    if not options.source:
+        needed = {"S3_BUCKET": own.s3_bucket, "S3_KEY": own.s3_key, **needed}
+    missing = [name for name, value in needed.items() if not value]
+    if missing:
+        *others, last = missing
+        names = f"{', '.join(others)} and {last} are" if others else f"{last} is"
+        raise ConfigError(
+            f"{names} not set",
+            hint="write haul process SOURCE --to URL, or set them in the environment or in .env",
+        )
+
+
 def _source_of(options: Options, own: ProcessSettings) -> str:
-    if options.source:
-        return _absolute(options.source)
-    if own.s3_bucket and own.s3_key:
-        return f"s3://{own.s3_bucket}/{own.s3_key}"
-    missing = "S3_BUCKET" if not own.s3_bucket else "S3_KEY"
-    raise ConfigError(
-        "which records?" if not (own.s3_bucket or own.s3_key) else f"{missing} is not set",
-        hint="name a SOURCE, or set S3_BUCKET and S3_KEY in the environment or in .env",
-    )
+    return _absolute(options.source) if options.source else f"s3://{own.s3_bucket}/{own.s3_key}"
 
 
 def _run_options(options: Options, own: ProcessSettings) -> RunOptions:
@@ -273,7 +314,7 @@ def _absolute(text: str) -> str:
 
 @contextmanager
 def _logged(folder: JobFolder, specification: Specification, context: Context) -> Iterator[RunLog]:
-    """Keep the log of the run in ``logs/processor.log`` unless --log-file says elsewhere."""
+    """Keep the log of the run in ``logs/processor.log``; what --log-file names is written beside it."""
     settings = context.settings
     log = RunLog(_LOG, level=settings.log_level, as_json=settings.json)
     context.subscribers.add(log, requests=settings.log_level == "debug")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from logging import INFO, makeLogRecord
+from logging import INFO, LogRecord, makeLogRecord
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +24,13 @@ _KEPT: Final = 5
 _INTERVAL: Final = 10.0
 _DEBUG: Final = 0
 _ORDER: Final = {"debug": _DEBUG, "info": 1, "warning": 2, "error": 3}
+
+
+class _File(RotatingFileHandler):
+    """A file that says nothing where it cannot be written: a full disk is told by who needs it."""
+
+    def handleError(self, record: LogRecord) -> None:  # noqa: N802 -- the name is logging's
+        """Go on without the line."""
 
 
 class RunLog:
@@ -50,10 +57,11 @@ class RunLog:
         self._next = 0.0
         try:
             os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-            self._file = RotatingFileHandler(path, maxBytes=_MOST, backupCount=_KEPT, encoding="utf-8")
+            self._file = _File(path, maxBytes=_MOST, backupCount=_KEPT, encoding="utf-8")
         except OSError as error:
             raise ConfigError(
-                f"the log file {path} cannot be written: {error.strerror}", hint="name another --log-file"
+                f"the log file {path} cannot be written: {error.strerror}",
+                hint="run it in a directory that this user may write to",
             ) from None
 
     def __call__(self, event: Event) -> None:
