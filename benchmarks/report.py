@@ -134,7 +134,7 @@ def save(
         "name": comparison.name,
         "title": comparison.heading(scale),
         "measured": time.strftime("%Y-%m-%d", time.gmtime()),
-        "rounds": rounds,
+        "rounds": min(rounds, comparison.most_rounds),
         "machine": machine(scratch_kind),
         "releases": tools.releases(),
         "contestants": [_contestant(record) for record in records.values()],
@@ -198,7 +198,7 @@ def _section(results: Sequence[dict[str, Any]], against: Sequence[dict[str, Any]
     ]
     shown += [f"\n{_sentence(result)}" for result in results if result not in against]
     if results:
-        shown += ["", _provenance(results[-1])]
+        shown += ["", _provenance(results)]
     return shown
 
 
@@ -233,12 +233,14 @@ def _named(metric: str, value: float) -> str:
     return f"{amount(metric, value)} {metric}" if named else amount(metric, value)
 
 
-def _provenance(result: dict[str, Any]) -> str:
+def _provenance(results: Sequence[dict[str, Any]]) -> str:
+    result = results[-1]
     where = result["machine"]
+    rounds = " or ".join(map(str, sorted({each["rounds"] for each in results})))
     releases = ", ".join(f"{name} {release}" for name, release in result["releases"].items())
     return (
         f"Made by `make bench` on {result['measured']}: whole processes, alternating, medians of"
-        f" {result['rounds']}; {where['processor']}, {where['cores']} cores, {where['memory_gib']} GiB,"
+        f" {rounds}; {where['processor']}, {where['cores']} cores, {where['memory_gib']} GiB,"
         f" {where['system']}, files on {where['files_on']}; server and client share the machine."
         f" Memory is haul's peak. Checksums, retries and limiter are on, as users get them. {releases}."
     )
