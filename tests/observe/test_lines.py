@@ -10,7 +10,11 @@ import pytest
 from haulyard.errors import S3NotFound
 from haulyard.events import (
     BytesMoved,
+    CallFailed,
+    CallsPaused,
     Event,
+    RecordFailed,
+    RecordsEnded,
     RequestDone,
     RequestRetried,
     Throttled,
@@ -72,6 +76,20 @@ ERROR = S3NotFound("s3://b/k is\ngone", bucket="b", key="k", code="NoSuchKey", s
             "object",
             r"delete failed: s3://b/k: s3://b/k is\ngone",
         ),
+        (RecordsEnded("j", 1000, 5, 7), "debug", "records", "j: 1,000 records done, 5 failed"),
+        (
+            RecordFailed("1-0-2", "rejected", "HTTP 422: no\nsuch", 422, 1),
+            "info",
+            "dead_letter",
+            r"record 1-0-2 rejected: HTTP 422: no\nsuch",
+        ),
+        (
+            CallFailed("1-0-2", 3, 0.25, "reset"),
+            "info",
+            "call_failed",
+            "record 1-0-2: attempt 3 failed, again in 0.25 s: reset",
+        ),
+        (CallsPaused(7.5, "HTTP 429"), "warning", "paused", "no calls for 7.5 s: HTTP 429"),
         (Warned("careful", "do"), "warning", "warning", "careful (do)"),
         (Warned("careful"), "warning", "warning", "careful"),
     ],

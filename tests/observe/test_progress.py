@@ -10,8 +10,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from haulyard.errors import S3NotFound
-from haulyard.events import BytesMoved, TransferDone, TransferStarted, Warned
-from haulyard.observe.progress import Progress
+from haulyard.events import BytesMoved, RecordsEnded, TransferDone, TransferStarted, Warned
+from haulyard.observe.progress import Progress, RecordProgress
 from haulyard.observe.subscribers import Subscribers
 
 if TYPE_CHECKING:
@@ -143,3 +143,31 @@ def test_a_listener_that_left_hears_no_more() -> None:
     subscribers.remove(listener)
     subscribers.emit(Warned("two"))
     assert listener.heard == 1
+
+
+def test_records_are_told_with_their_rate_and_the_bar_is_of_bytes() -> None:
+    screen, clock = Screen(), Clock()
+    bar = RecordProgress(screen, "records", clock=clock)
+    bar.expect(0, 4096)
+    clock.now = 1.0
+    # So many ended in earlier runs: they are no speed.
+    bar(RecordsEnded("j", 1_000_000, 0, 1024))
+    bar(Warned("no matter"))
+    clock.now = 3.0
+    bar(RecordsEnded("j", 1_002_990, 10, 1024))
+    bar._bar.refresh()
+    assert "50%" in screen.last()
+    assert "2.00k/4.00k" in screen.last()
+    assert "1,002,990 records, 1,500/s, 10 failed" in screen.last()
+    bar.close()
+
+
+def test_records_that_ended_at_once_have_no_rate() -> None:
+    screen, clock = Screen(), Clock()
+    bar = RecordProgress(screen, clock=clock)
+    clock.now = 1.0
+    bar(RecordsEnded("j", 10, 0, 100))
+    bar(RecordsEnded("j", 20, 0, 100))
+    bar._bar.refresh()
+    assert "20 records, 0/s]" in screen.last()
+    bar.close()

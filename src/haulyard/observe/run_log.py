@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from logging import INFO, LogRecord, makeLogRecord
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Final
@@ -83,7 +84,8 @@ class RunLog:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with suppress(OSError):
+            self._file.close()
 
     def _write(self, level: str, kind: str, text: str, fields: Mapping[str, object]) -> None:
         now = self._clock()
