@@ -230,13 +230,11 @@ class Books:
         pauses, paused = self._before
         self.account.pauses = pauses + self._pacer.pauses
         self.account.paused = paused + self._pacer.paused_seconds
-        account = self.account
-        account.objects = self.progress.watermark.object - 1
         self._untaken = 0
         answers = None if self._responses is None else self._responses.take()
         commit = Commit(
             progress=self.progress.snapshot(),
-            account=account.to_json(),
+            account=self.account.to_json(),
             windows={"ends": self._pacer.snapshot(), "uncounted": self._quota},
             answers=answers,
             letters=self._letters,

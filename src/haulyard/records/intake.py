@@ -87,15 +87,16 @@ class Intake:
         objects = chain.from_iterable(self._ledger.objects(start.object - 1))
         async with aclosing(opened_ahead(objects, read)) as opened:
             async for each in opened:
-                number = each.source.id
+                number, is_whole = each.source.id, True
                 try:
                     async with aclosing(each.blocks()) as blocks:
                         async for block in blocks:
                             yield block
                 except (RecordError, NotFound) as error:
                     books.unread(number, str(error))
-                books.progress.object_read(number)
-                books.account.objects += 1
+                    is_whole = False
+                books.progress.object_read(number, is_whole=is_whole)
+                books.account.objects = max(books.account.objects, number)
                 books.touched()
 
     def _calls_of(self, block: Block, progress: BlockProgress) -> Iterator[Call]:

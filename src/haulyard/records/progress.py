@@ -167,12 +167,16 @@ class Progress:
             self._advance()
         return begun
 
-    def object_read(self, number: int) -> None:
+    def object_read(self, number: int, *, is_whole: bool = True) -> None:
         """Say that there are no more blocks of an object; the next one follows.
+
+        Unless it ``is_whole``, what the earlier run knew of the rest is given up: it can be read no more.
 
         Raises:
             JobError: The earlier run had more of them.
         """
+        if not is_whole:
+            self._earlier = {at: each for at, each in self._earlier.items() if at[0] != number}
         self._check_met(number + 1, 0)
         self._blocks.append(Watermark(number + 1))
         self._advance()

@@ -12,6 +12,7 @@ import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -182,8 +183,8 @@ def _check_repetitions(killed: Killed, calls: tuple[Call, ...]) -> None:
     late = [
         (name, first)
         for name, moments in times.items()
-        for first, _ in zip(moments, moments[1:], strict=False)
-        if not any(first <= kill and kill - first < excused for kill in killed.kills)
+        for first, _ in pairwise(moments)
+        if not any(-_ON_ITS_WAY < kill - first < excused for kill in killed.kills)
     ]
     assert late == []
 
@@ -204,10 +205,50 @@ def test_killed_over_and_over_no_record_is_lost(program: Program, case: str) -> 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("case", list(CASES))
-def test_soak_killed_twenty_times(program: Program, case: str) -> None:
+def test_soak_killed_twenty_times(
+    program: Program, case: str, record_property: Callable[[str, object], None]
+) -> None:
     seed = int(SEED or random.SystemRandom().randrange(1 << 32))
-    print(f"HAUL_SOAK_SEED={seed}")
+    record_property("HAUL_SOAK_SEED", seed)
     with ApiServer(Rule(422, where=is_poison, delay=_DELAY), Rule(delay=_DELAY)) as api:
         killed = _killed(program, api, case, seed)
         assert killed.to_the_end(20) == 1
         _check(killed, case)
+
+
+def test_sending_dead_letters_again_survives_kills_too(program: Program) -> None:
+    poison = Rule(422, where=lambda call: ids(call)[0] % 2 == 0, delay=_DELAY)
+    with ApiServer(poison, Rule(delay=_DELAY)) as api:
+        killed = _killed(program, api, "plain", seed=1)
+        assert program(*killed.words).code == 1
+        api.script(Rule(422, where=is_poison, delay=_DELAY), Rule(delay=_DELAY))
+        # 3, 503 and 1003 are poison: they were delivered before.
+        first = {number for call in api.calls if call.delivered for number in ids(call)}
+        before = len(api.calls)
+        words = ["process", "--retry-failed", "j", "--rate-limit-calls", "0", "--max-in-flight", "16"]
+        again = Killed(program, api, random.Random(2), words, COUNT // 2)
+        assert again.to_the_end(3) == 0
+        assert {number for call in api.calls if call.delivered for number in ids(call)} == set(range(COUNT))
+        # Nothing else was sent, and each with its key of old.
+        assert not {number for call in api.calls[before:] for number in ids(call)} & first
+        _check_keys(api.calls)
+        _check_repetitions(again, api.calls[before:])
+        assert program.ok("process", "--dead-letters", "j").out == ""
+        status = json.loads(program.ok("status", "j", "--json").out.splitlines()[-1])
+        assert (status["delivered"], status["failed"]) == (COUNT, 0)
+
+
+def test_no_kill_makes_the_rate_higher_than_its_limit(program: Program) -> None:
+    limit = 100
+    with ApiServer() as api:
+        killed = _killed(program, api, "plain", seed=3)
+        killed.words[-2:] = ["--limit", "250"]
+        killed.words[killed.words.index("--rate-limit-calls") + 1] = str(limit)
+        for calls in (1, 40, 80):
+            killed.begin_and_kill(calls)
+        assert program(*killed.words).code == 0
+        assert len(api.calls) >= 250
+        assert api.windows(1.0) <= limit
+        # Begun again, it waits for one period.
+        for kill in killed.kills:
+            assert min(call.time for call in api.calls if call.time > kill + _ON_ITS_WAY) - kill >= 1.0
