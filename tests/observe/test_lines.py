@@ -140,3 +140,10 @@ def test_errors_of_the_system_name_their_file() -> None:
     assert lines.describe_error(FileNotFoundError(2, "No such file", b"\xff")) == "\\xff: No such file"
     assert lines.describe_error(OSError(28, "No space left on device")) == "No space left on device"
     assert lines.describe_error(TimeoutError()) == "TimeoutError"
+
+
+def test_what_steers_a_terminal_or_turns_letters_round_is_spelled_out() -> None:
+    assert lines.escape("plain Ü 日本") == "plain Ü 日本"
+    assert lines.escape("a\x1b[2Jb") == r"a\x1b[2Jb"
+    assert lines.escape("exe.\u202etxt.gpj") == r"exe.\u202etxt.gpj"
+    assert lines.escape("\u2066a\u2069\u200f") == r"\u2066a\u2069\u200f"

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from haulyard.events import Event
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Controls, line ends, and what turns the order of letters round, so that a key seems to be another.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _LEVELS = {
     RequestDone: "debug",
     TransferStarted: "debug",
