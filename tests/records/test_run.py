@@ -13,7 +13,7 @@ import pytest
 from tests.records.working import csv_of, delivered, working
 
 from haulyard.errors import JobError
-from haulyard.events import CallsPaused, RecordsEnded
+from haulyard.events import CallFailed, CallsPaused, RecordsEnded
 from haulyard.records import processing
 from haulyard.records.pacer import Limit, Pacer
 from haulyard.stores.memory import MemoryStore
@@ -238,19 +238,31 @@ async def test_two_cannot_work_on_one_job(tmp_path: Path) -> None:
         assert (await running).account.delivered == 10
 
 
-async def test_calls_that_are_open_are_bounded_in_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("name", "most"), [("_MOST_OPEN", 50), ("_MOST_BYTES", 22 * 50)])
+async def test_calls_that_wait_for_another_attempt_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, most: int
 ) -> None:
-    monkeypatch.setattr("haulyard.records.run._MOST_OPEN", 50)
-    async with ApiServer(Rule(hang=True, where=lambda call: call.number > 1)) as api:
-        work = await working(tmp_path, api.url, {"a.csv": csv_of(1000)})
+    monkeypatch.setattr(f"haulyard.records.run.{name}", most)
+    async with ApiServer(Rule(500, where=lambda call: call.number % 4 != 1)) as api:
+        work = await working(tmp_path, api.url, {"a.csv": csv_of(1000, first=1000)})
+        # So long that none of them is made again.
+        work.carried_out(retry_base=1e9, attempts=10)
         before = asyncio.all_tasks()
+        open_calls = set()
+
+        def emit(event: object) -> None:
+            if isinstance(event, CallFailed):
+                open_calls.add(len(asyncio.all_tasks() - before))
+
+        work.around = replace(work.around, emit=emit)
         running = asyncio.create_task(work.run())
-        await api.wait_for_async(count=17)
-        assert len(asyncio.all_tasks() - before) < 60
-        api.script()
-        api.release()
-        assert (await running).account.delivered == 1000
+        await api.wait_for_async(count=48)
+        with pytest.raises(TimeoutError):
+            await api.wait_for_async(timeout=0.3, count=200)
+        work.stop()
+        await running
+        # The tasks of the run itself among them.
+        assert 40 <= max(open_calls) <= 58
 
 
 class Time:
