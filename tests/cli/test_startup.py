@@ -59,12 +59,12 @@ def test_a_plain_command_loads_no_more_than_it_needs(tmp_path: Path, words: list
     assert not found & (NEVER | RARELY)
 
 
-@pytest.mark.parametrize("verb", ["plan", "apply", "status", "undo", "report"])
-def test_the_help_of_bulk_jobs_loads_neither_journals_nor_stores(tmp_path: Path, verb: str) -> None:
+@pytest.mark.parametrize("verb", ["plan", "apply", "status", "undo", "report", "process"])
+def test_the_help_of_jobs_loads_neither_journals_nor_stores(tmp_path: Path, verb: str) -> None:
     found = modules(tmp_path, verb, "--help")
     assert f"haulyard.cli.{verb}" in found
     # The parser suggests by way of difflib and wraps its text by way of shutil.
-    assert not found & (NEVER | {"csv", "sqlite3", "multiprocessing", "haulyard.jobs.conduct"})
+    assert not found & (NEVER | {"csv", "sqlite3", "multiprocessing", "haulyard.jobs.conduct", "orjson"})
     assert not any(name.startswith(("haulyard.s3", "haulyard.journal")) for name in found)
 
 
