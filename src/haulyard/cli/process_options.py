@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Mapping
 
-METHODS: Final = ("POST", "PUT", "PATCH", "DELETE", "GET")
+#: A GET would carry nothing of the record.
+METHODS: Final = ("POST", "PUT", "PATCH", "DELETE")
 BODIES: Final = ("json", "array", "form")
 FORMATS: Final = ("csv", "tsv", "jsonl", "json", "parquet")
 COMPRESSIONS: Final = ("gzip", "zstd", "bz2", "none")

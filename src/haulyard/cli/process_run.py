@@ -89,7 +89,8 @@ async def process(options: Options, context: Context) -> int:
 
 async def _run(folder: JobFolder, around: Surroundings, options: RunOptions, context: Context) -> Outcome:
     """Work, stop when it is asked for, and say how to go on where it does not come to its end."""
-    again = f"nothing is lost; go on with:  haul process --job {folder.name}"
+    verb = "process --retry-failed" if options.retry_failed else "process --job"
+    again = f"nothing is lost; go on with:  {jobs.command(verb, folder.name, context)}"
     stopping = around.stopping or asyncio.Event()
 
     async def watch() -> None:

@@ -45,9 +45,16 @@ def test_an_api_that_takes_nothing_stops_the_job_and_no_record_counts_as_failed(
 
 
 def test_how_to_go_on_is_said_where_it_stops(haul: Box) -> None:
-    with ApiServer(Rule(401)) as api:
-        result = run(haul, api, "--job", "j")
-    assert "haul process --job j" in result.err
+    with ApiServer(Rule(422, contains="Bob"), Rule(401, contains="Cid")) as api:
+        result = run(haul, api, "--job", "j", "--job-dir", "my jobs")
+        assert result.code == 3
+        assert result.err.splitlines()[0].endswith("go on with:  haul process --job j --job-dir 'my jobs'")
+        api.script(Rule(422, contains="Bob"))
+        assert haul("process", "--job", "j", "--job-dir", "my jobs", "--rate-limit-calls", "0").code == 1
+        api.script(Rule(401))
+        result = haul("process", "--retry-failed", "j", "--job-dir", "my jobs", "--rate-limit-calls", "0")
+        assert result.code == 3
+        assert "go on with:  haul process --retry-failed j --job-dir 'my jobs'" in result.err
 
 
 def test_an_api_that_is_not_there_is_exit_5(haul: Box) -> None:

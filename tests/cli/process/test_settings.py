@@ -142,6 +142,7 @@ def test_all_that_is_missing_is_named_at_once(haul: Box) -> None:
         (["--rate", "5/fortnight"], "is no rate"),
         (["--rate", "5/s", "--rate-limit-calls", "3"], "exclude each other"),
         (["--rate", "5/s", "--rate-limit-period", "3"], "exclude each other"),
+        (["--method", "GET"], "invalid choice: 'GET'"),
         (["--records-per-call", "0"], "--records-per-call is at least 1"),
         (["--limit", "-1"], "--limit is a number of records"),
         (["--sample", "0"], "--sample '0' is no share"),
