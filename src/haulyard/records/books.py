@@ -83,14 +83,19 @@ class Books:
         self._uncounted = self._untaken = 0
         self._written = asyncio.Event()
 
+    @property
+    def is_counting(self) -> bool:
+        """Whether there is a limit that outlives the process."""
+        return self._quota > 0
+
     async def call_begins(self) -> None:
         """Wait until a call may be made: one that a kill would leave uncounted has to wait for a commit.
+
+        Only where `is_counting`.
 
         Raises:
             JobError: Nothing can be written any more.
         """
-        if not self._quota:
-            return
         while self._uncounted >= self._quota:
             if self._failure is not None:
                 raise self._failed()

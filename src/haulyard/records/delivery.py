@@ -96,7 +96,8 @@ class Delivery:
 
     async def _attempt(self, call: Call, grant: float) -> float:
         """Make one attempt; return the seconds until the next, or `_OVER`, or `_HALVES`."""
-        await self._books.call_begins()
+        if self._books.is_counting:
+            await self._books.call_begins()
         began = time.monotonic()
         answer: Answer | None = None
         account = self._books.account

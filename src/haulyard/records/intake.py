@@ -100,20 +100,20 @@ class Intake:
                 books.touched()
 
     def _calls_of(self, block: Block, progress: BlockProgress) -> Iterator[Call]:
-        address = Address(block.object, block.offset, 0)
-        if self._size > 1 and self._shaper.is_plain and not block.flaws and progress.left == len(block.rows):
-            rows = block.rows[: self._take(len(block.rows))]
+        number, offset, rows = block.object, block.offset, block.rows
+        if self._size > 1 and self._shaper.is_plain and not block.flaws and progress.left == len(rows):
+            rows = rows[: self._take(len(rows))]
             if rows:
-                yield from self._grouping.add(rows, Origin(address, progress, len(rows)))
+                yield from self._grouping.add(rows, Origin(Address(number, offset, 0), progress, len(rows)))
             return
         for row in list(progress.open_rows()):
             if not self._take(1):
                 return
-            origin = Origin(address._replace(row=row), progress)
+            origin = Origin(Address(number, offset, row), progress)
             if row in block.flaws and self._shaper.takes(origin.address):
                 self._bury_flaw(block.flaws[row], origin)
             else:
-                yield from self._calls_with(block.rows[row], origin)
+                yield from self._calls_with(rows[row], origin)
 
     def _take(self, count: int) -> int:
         """Return how many of so many records may be taken."""
@@ -123,20 +123,22 @@ class Intake:
         self._left -= count
         return count
 
-    def _calls_with(self, record: bytes, origin: Origin) -> Iterator[Call]:
+    def _calls_with(self, record: bytes, origin: Origin) -> Sequence[Call]:
         try:
             values = self._shaper.values(record, origin.address)
             # All of them before one is sent: what is buried is the record as it was read, and all of it.
             calls = self._grouped(values, origin)
         except Exception as error:  # noqa: BLE001 -- whatever the user's code raises
             self._bury(record, origin, "transform", why_not(error))
-            return
+            return ()
         if not values:
             self._books.passed_over(origin)
-        yield from calls
+        return calls
 
     def _grouped(self, values: Sequence[bytes], origin: Origin) -> list[Call]:
         """Return the calls that can be made now; raises RecordError where a value can go into none."""
+        if self._size == 1 and len(values) == 1:
+            return [self._grouping.single(values[0], origin)]
         origins = (origin,) if len(values) == 1 else _parts(origin, len(values))
         if self._size > 1:
             return [
