@@ -9,12 +9,13 @@ import io
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
 import haulyard
 from haulyard import (
     AsyncClient,
     AsyncJob,
+    AsyncProcessor,
     BucketInfo,
     BytesMoved,
     Client,
@@ -33,6 +34,7 @@ from haulyard import (
     PresignedPost,
     PresignedUrl,
     Probe,
+    Processor,
     PutResult,
     Rules,
     RulesError,
@@ -41,6 +43,8 @@ from haulyard import (
     TransferDone,
     TransferResult,
 )
+from haulyard.records.preview import Preview
+from haulyard.records.status import RecordsStatus
 
 
 def listen(event: Event) -> None:
@@ -144,6 +148,33 @@ def errors_of_jobs(error: JobError, mistakes: RulesError) -> None:
     root: HaulError = error
     assert_type(root.hint, str)
     assert_type(mistakes.mistakes[0].line, int)
+
+
+async def take(record: dict[str, str]) -> int:
+    return len(record)
+
+
+def records(client: Client) -> None:
+    processor = Processor(
+        client, "s3://b/in.csv", "https://api.example.com/", name="people", headers={"x-a": "b"}, method="PUT"
+    )
+    status = processor.run(limits=[(10, 60.0), (1000, 86400.0)], max_in_flight=8, on_event=listen)
+    assert_type(status, RecordsStatus)
+    assert_type(status.account.delivered, int)
+    assert_type(processor.retry_failed(check=False), RecordsStatus)
+    assert_type(processor.preview(limit=3), Preview)
+    assert_type(processor.dead_letters(), Iterator[dict[str, Any]])
+    Processor(client, Path("in.csv"), take, records_per_call=1)
+    Processor(client, "in.csv", len)  # type: ignore[arg-type]
+    Processor(client, "in.csv", "https://a/", colour="blue")  # type: ignore[call-arg]
+    Processor(client, "in.csv", "https://a/", method="BREW")  # type: ignore[arg-type]
+
+
+async def records_with_a_loop(client: AsyncClient) -> None:
+    processor = AsyncProcessor(client, Path("in.csv"), take, transform=lambda record: [record])
+    assert_type(await processor.run(), RecordsStatus)
+    assert_type(processor.dead_letters(), AsyncIterator[dict[str, Any]])
+    Processor(client, "in.csv", "https://a/")  # type: ignore[arg-type]
 
 
 def errors(error: S3Error) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import socket
 import time
 from contextlib import ExitStack, suppress
@@ -21,6 +20,7 @@ from haulyard.records.account import Account
 from haulyard.records.bodies import encoder
 from haulyard.records.books import Books
 from haulyard.records.calls import Grouping
+from haulyard.records.descriptors import most_in_flight
 from haulyard.records.formats.cutting import Start
 from haulyard.records.intake import Intake, SecondIntake
 from haulyard.records.judging import Judge
@@ -34,11 +34,12 @@ from haulyard.records.run import Manner, Run
 from haulyard.records.shaping import Shaper, load_transform
 from haulyard.records.specification import Specification
 from haulyard.records.stages import FINISHED, LISTING, PROCESSING
+from haulyard.records.stopping import unless_stopped
 from haulyard.records.target import Api, FunctionTarget, HttpTarget
 from haulyard.records.uploading import upload_file
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
     from haulyard.config import Settings
     from haulyard.events import Emit
@@ -53,9 +54,6 @@ if TYPE_CHECKING:
     from haulyard.transfer.manifest import OpenBucket
     from haulyard.transfer.selection import Selection
 
-#: Descriptors that are left to all else.
-_RESERVED: Final = 256
-_MOST_IN_FLIGHT: Final = 4096
 #: Calls from one commit to the next; at 20 commits a second 20,000 calls.
 _MOST_UNCOUNTED: Final = 1024
 #: Seconds of waiting that somebody might wonder about.
@@ -161,7 +159,7 @@ async def process(folder: JobFolder, around: Surroundings, options: RunOptions) 
         ledger = stack.enter_context(await asyncio.to_thread(_opened, folder))
         if ledger.listed is None:
             folder.write("state", {"stage": LISTING})
-            await _unless_stopped(_list(ledger, specification, around.source), around.stopping)
+            await unless_stopped(_list(ledger, specification, around.source), around.stopping)
         job = _Job(folder, specification, ledger, around, options)
         if stage == FINISHED and not options.retry_failed:
             return job.outcome(is_finished=True)
@@ -205,7 +203,7 @@ class _Job:
         encode, media_type = encoder_of(specification)
         judge = Judge(specification.success)
         shaper = shaper_of(specification, around.transform)
-        pacer = Pacer(options.limits, cap=options.max_in_flight or _most_in_flight())
+        pacer = Pacer(options.limits, cap=options.max_in_flight or most_in_flight())
         target = self._target(media_type)
         responses = Responses.open(self._folder, self._ledger) if around.answers else None
         try:
@@ -281,7 +279,7 @@ class _Job:
             return
         if seconds >= _WORTH_A_WORD:
             self._around.emit(CallsPaused(seconds, "calls of the run before may still count at the API"))
-        await _unless_stopped(asyncio.sleep(seconds), self._around.stopping)
+        await unless_stopped(asyncio.sleep(seconds), self._around.stopping)
 
     def _target(self, media_type: str) -> Target:
         specification, around = self._specification, self._around
@@ -394,27 +392,6 @@ async def _list(ledger: Ledger, specification: Specification, source: Source) ->
     ledger.seal_objects()
 
 
-async def _unless_stopped(work: Coroutine[None, None, None], stopping: asyncio.Event | None) -> None:
-    """Do something that may be given up half-way, until it is done or ``stopping`` is set."""
-    if stopping is None:
-        await work
-        return
-    tasks = [asyncio.create_task(work), asyncio.create_task(_set(stopping))]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        with anyio.CancelScope(shield=True):
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-    if not tasks[0].cancelled():
-        tasks[0].result()
-
-
-async def _set(event: asyncio.Event) -> None:
-    await event.wait()
-
-
 def _quota(limits: Sequence[Limit]) -> int:
     """Return how many calls a kill may leave uncounted: a hundredth of a limit that outlives runs."""
     kept = [limit.calls for limit in limits if limit.seconds > EVEN]
@@ -430,15 +407,3 @@ def _has_acted(folder: JobFolder) -> bool:
             return ledger.state().seq > 0
     except JobError:
         return True
-
-
-def _most_in_flight() -> int:
-    """Return how many calls may be in flight: each may be a connection, and so a descriptor."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_IN_FLIGHT + _RESERVED
-    if soft < wanted:
-        with suppress(OSError, ValueError):
-            allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, allowed), hard))
-            soft = max(soft, allowed)
-    return max(16, min(_MOST_IN_FLIGHT, soft - _RESERVED))
