@@ -241,3 +241,35 @@ async def test_headers_that_are_not_ascii_do_no_harm(tmp_path: Path) -> None:
     ) as api:
         work = await working(tmp_path, api.url, {"a.csv": csv_of(20)})
         assert (await work.run()).account.delivered == 20
+
+
+async def _trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer as an API does whose answer to record 3 never ends."""
+    try:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+            body = await reader.readexactly(length)
+            if b'"3"' not in body:
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+                continue
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            while not writer.is_closing():
+                writer.write(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass
+    finally:
+        writer.close()
+
+
+async def test_an_answer_that_never_ends_is_given_up_after_the_timeout(tmp_path: Path) -> None:
+    server = await asyncio.start_server(_trickle, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        work = await working(tmp_path, f"http://127.0.0.1:{port}/", {"a.csv": csv_of(20)})
+        work.carried_out(timeout=0.2, attempts=2)
+        outcome = await asyncio.wait_for(work.run(), 10)
+        assert (outcome.account.delivered, outcome.account.failed) == (19, 1)
+        (kept,) = work.letters()
+        assert (kept.letter.attempts, kept.letter.status) == (2, 0)
