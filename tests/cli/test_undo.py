@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from haulyard.errors import S3ServerError
+from haulyard.stores.base import DELETE
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Box
 
+    from haulyard.models import DeleteOptions, DeleteOutcome
     from haulyard.stores.memory import MemoryStore
 
 OBJECTS = {"raw/a": b"1", "raw/b": b"22"}
@@ -53,6 +58,43 @@ def test_copies_that_changed_since_are_kept_and_listed_with_the_reason(haul: Box
     assert "kept: memory://b/new/a (the copy was changed" in result.out
     assert "; 1 kept" in result.out
     assert haul.contents(store) == {**OBJECTS, "new/a": b"edited"}
+
+
+def test_what_was_kept_is_kept_when_the_job_is_undone_again(haul: Box) -> None:
+    store = applied(haul, "copy")
+    haul.put(store, "new/a", b"edited")
+    assert haul("undo", "j").code == 1
+    again = haul("undo", "j")
+    assert again.code == 1
+    assert "1  kept before: the copy was changed" in again.out
+    assert "j: nothing was left to do; 1 kept\n  kept: 1, the copy was changed" in again.out
+    *_, end = haul("undo", "j", "--json").events
+    assert (end["done"], list(end["kept"].values())) == (0, [1])
+    assert haul("undo", "j", "--dry-run").code == 0
+
+
+def test_an_undo_that_goes_on_counts_what_the_one_before_kept(
+    haul: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = applied(haul, "copy")
+    haul.put(store, "new/a", b"edited")
+    delete = store.delete
+
+    async def refuse(key: str, options: DeleteOptions = DELETE) -> DeleteOutcome:
+        if key == "new/b":
+            raise S3ServerError("for a while", status=500)
+        return await delete(key, options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "delete", refuse)
+        patch.setattr(store, "capabilities", replace(store.capabilities, batch_delete=False))
+        first = haul("undo", "j")
+    assert "0 objects taken back (0 B)" in first.out
+    assert "; 1 kept; 1 failed" in first.out
+    result = haul("undo", "j")
+    assert result.code == 1
+    assert "1 object taken back" in result.out
+    assert "; 1 kept\n  kept: 1, the copy was changed" in result.out
 
 
 def test_what_cannot_be_undone_is_listed_before_anything_starts(haul: Box) -> None:

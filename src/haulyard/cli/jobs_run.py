@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from haulyard.cli import exits, jobs
@@ -31,7 +32,10 @@ _REMEMBERED: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a run came to, and which commands follow; ``left`` says what became of what was not done."""
+    """What a run came to, and which commands follow; ``left`` says what became of what was not done.
+
+    ``reasons`` counts that by reason, also what ``before`` counts: what runs before this one left for good.
+    """
 
     kind: ClassVar[str] = "job"
 
@@ -41,6 +45,7 @@ class Ended:
     tally: Tally
     verified: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
+    before: int = 0
     steps: tuple[tuple[str, str], ...] = ()
 
     def text(self) -> str:
@@ -53,8 +58,8 @@ class Ended:
             line = f"{self.job}: {did} in {tally.seconds:.1f} s"
         if told := [f"{count:,} by {how}" for how, count in sorted(self.verified.items())]:
             line += f"; verified: {', '.join(told)}"
-        if tally.skipped:
-            line += f"; {tally.skipped:,} {self.left}"
+        if left := tally.skipped + self.before:
+            line += f"; {left:,} {self.left}"
         if tally.failed:
             line += f"; {tally.failed:,} failed"
         lines = [line]
@@ -77,7 +82,8 @@ class Run:
     """Says what becomes of each object, and remembers what is said at the end.
 
     ``verb`` is the command, ``did`` what becomes of objects, as in "3 objects moved", ``left`` of those with
-    which nothing is done. Reasons that are ``told`` already are not said of each object again.
+    which nothing is done. Reasons that are ``told`` already are not said of each object again. ``before``
+    counts what runs before this one left for good, by reason.
     """
 
     def __init__(
@@ -89,11 +95,13 @@ class Run:
         context: Context,
         *,
         told: Collection[str] = (),
+        before: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._verb = verb
         self._did = did
         self._left = left
         self._told = told
+        self._before = before
         self._folder = folder
         self._context = context
         self._verified: Counter[str] = Counter()
@@ -165,7 +173,8 @@ class Run:
                 self._left,
                 tally,
                 dict(self._verified),
-                dict(self._reasons),
+                self._reasons + Counter(self._before),
+                sum(self._before.values()),
                 steps,
             )
         )

@@ -80,7 +80,7 @@ async def run(options: Options, context: Context) -> int:
     if options.dry_run:
         context.output.note("dry run: nothing was changed")
         return exits.OK
-    course = Run("undo", "taken back", "kept", folder, context, told=survey.hopeless)
+    course = Run("undo", "taken back", "kept", folder, context, told=survey.hopeless, before=survey.kept)
     transfer = transfer_options(context, PutOptions(), durable=True)
     apply_options = ApplyOptions(concurrency=context.settings.concurrency, transfer=transfer)
     with course.going_on(), context.stop.attended(), context.progress("objects") as expect:
@@ -89,6 +89,7 @@ async def run(options: Options, context: Context) -> int:
             tally = await conduct.undo(folder, apply_options, around)
     again = ("go on:", jobs.command("undo", folder.name, context))
     report = ("what happened:", jobs.command("report", folder.name, context))
+    # What was kept was not taken back, whatever the reason, and whichever run kept it.
+    has_kept = bool(tally.skipped or survey.kept)
     code = course.end(tally, (again, report) if tally.interrupted or tally.failed else (report,))
-    # What was kept was not taken back, whatever the reason.
-    return exits.FAILED if code == exits.OK and tally.skipped else code
+    return exits.FAILED if code == exits.OK and has_kept else code

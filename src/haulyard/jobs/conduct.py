@@ -322,10 +322,13 @@ def survey_undo(folder: JobFolder) -> Survey:
     return survey(specification, _readers(folder))
 
 
-def _readers(folder: JobFolder) -> Iterator[Shard]:
-    for path in folder.shard_paths():
+def _readers(folder: JobFolder) -> Iterator[tuple[Shard, bool]]:
+    """Yield shards, and whether their order matters; of those the last one first, as it is undone."""
+    paths = folder.shard_paths()
+    normal = [path for path in paths if not is_ordered(path)]
+    for path in (*normal, *reversed(paths[len(normal) :])):
         with Shard.open(path, owner="", read_only=True) as shard:
-            yield shard
+            yield shard, is_ordered(path)
 
 
 def _undoable(folder: JobFolder) -> dict[str, Any]:

@@ -123,8 +123,8 @@ class Rounds:
             self.case.check_between(self.bucket.read(), undoing=undoing)
             again = self.haul(*words)
             said += f"\nagain: {again.code}\n{again.out}{again.err}"
-            # What was left alone before the kill is said no more.
-            assert again.code in {0, code}
+            # Also where everything was kept, or left alone, before the kill.
+            assert again.code == code
             (self.check_undone if undoing else self.check_applied)()
         except AssertionError as error:
             error.add_note(said)

@@ -315,7 +315,7 @@ class Copying:
                 key=operation.key,
                 hint="look at both, then plan again with --new, or move the one that is there away",
             )
-        return await self._taken_over(head, wanted, there, is_ours=is_ours)
+        return await self._taken_over(operation, head, wanted, there, is_ours=is_ours)
 
     async def _ours(
         self, operation: Operation, head: ObjectHead, wanted: Wanted, destination: str
@@ -327,11 +327,15 @@ class Copying:
         self._likeness.refuse_itself(operation, head, there)
         if await self._likeness.difference(operation, head, wanted, there, is_ours=True):
             return None
-        return await self._taken_over(head, wanted, there, is_ours=True)
+        return await self._taken_over(operation, head, wanted, there, is_ours=True)
 
     async def _taken_over(
-        self, head: ObjectHead, wanted: Wanted, there: ObjectHead, *, is_ours: bool
+        self, operation: Operation, head: ObjectHead, wanted: Wanted, there: ObjectHead, *, is_ours: bool
     ) -> Copied:
+        before = dict(wanted.before or {})
+        if not is_ours:
+            # Nobody gave it the properties of this source: with the source go those that differ.
+            before = {**await self._likeness.otherwise(operation, head, there), **before}
         if is_ours and wanted.acl is not None:
             # The earlier run may have ended between the copy and its ACL.
             await self._destination.set_acl(there.key, wanted.acl)
@@ -343,7 +347,7 @@ class Copying:
             verification.CHECKSUM,
             made=is_ours,
             source_etag=head.etag,
-            before=wanted.before,
+            before=before,
         )
 
     async def _look(self, destination: str) -> ObjectHead | None:

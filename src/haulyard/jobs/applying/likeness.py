@@ -6,10 +6,11 @@ have its properties, for with a source its properties go, too.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from haulyard.errors import IntegrityError
 from haulyard.jobs.applying import verification
+from haulyard.jobs.applying.wanted import properties_of
 from haulyard.stores.local import LocalStore
 from haulyard.transfer.items import prefix_of
 
@@ -29,6 +30,7 @@ class Likeness:
         self._source, self._destination = ends.source, ends.destination
         self._is_plain = is_plain
         self._prefix = prefix_of(ends.source)
+        self._has_tags = ends.source.capabilities.tags and ends.destination.capabilities.tags
         # One bucket reached in two ways (endpoints, profiles, an access point) looks like two.
         self._may_be_one = not ends.is_one_store and may_be_one(ends)
 
@@ -63,6 +65,19 @@ class Likeness:
             return "other tags"
         return "" if is_ours else await self._other_settings(wanted, there)
 
+    async def otherwise(self, operation: Operation, head: ObjectHead, there: ObjectHead) -> dict[str, Any]:
+        """Return the properties of the source that what is taken for its copy has otherwise, or more of."""
+        found: dict[str, Any] = {}
+        if self._is_plain:
+            return found
+        if properties_of(head) != properties_of(there):
+            found |= properties_of(head)
+        if self._has_tags and (head.tag_count or there.tag_count):
+            tags = dict(await self._source.get_tags(operation.key, operation.version))
+            if tags != await self._tags(there.key):
+                found["tags"] = tags
+        return found
+
     async def has_all(self, wanted: Wanted, head: ObjectHead) -> bool:
         """Return whether an object is seen to have everything that its copy onto itself is to give it."""
         put = wanted.put
@@ -77,7 +92,7 @@ class Likeness:
     async def _misses_tags(
         self, operation: Operation, head: ObjectHead, wanted: Wanted, there: ObjectHead
     ) -> bool:
-        if not (self._source.capabilities.tags and self._destination.capabilities.tags):
+        if not self._has_tags:
             return False
         if wanted.replaces_tags:
             return await self._tags(there.key) != dict(wanted.put.tags)

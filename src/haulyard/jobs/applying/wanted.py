@@ -71,7 +71,7 @@ class Wishes:
             put = replace(
                 put, **{name: getattr(expected, name) for name in (*HEADERS, "expires", "metadata")}
             )
-            before |= _kept(head)
+            before |= properties_of(head)
         if changes.touches_tags:
             tags = await self.tags(operation)
             put = replace(put, tags=self.tags_after(operation, tags))
@@ -130,7 +130,8 @@ def _merged(common: Changes, own: Changes) -> Changes:
     )
 
 
-def _kept(head: ObjectHead) -> dict[str, Any]:
+def properties_of(head: ObjectHead) -> dict[str, Any]:
+    """Return the headers and metadata of an object, as JSON can hold them and `PutOptions` takes them."""
     values = {name: getattr(head, name) for name in (*HEADERS, "expires")}
     return {**{name: value for name, value in values.items() if value}, "metadata": dict(head.metadata)}
 

@@ -26,18 +26,20 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from haulyard.jobs.model import Action, Operation, Phase, Verb
+from haulyard.jobs.model import Action, Conflict, Operation, Phase, Verb
 from haulyard.journal.reporting.wording import visible
 from haulyard.journal.writer import BOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from haulyard.jobs.specification import Specification
     from haulyard.journal.shard import Shard
 
 #: Operations that are named of each kind that cannot be undone.
 SAMPLES: Final = 20
+#: What is said to be the version of a copy in a bucket that keeps none.
+UNVERSIONED: Final = frozenset({None, "", "null"})
 _WORKED_ON: Final = frozenset({Action.ACT, Action.FOLDER})
 #: Operations behind the last one with an entry that a killed run may have done: those that may wait to be
 #: written (`haulyard.journal.writer.BOUND`), as many that are being written, and those in flight.
@@ -106,13 +108,14 @@ class Survey:
     """What undoing a job comes to, told from its journal alone.
 
     ``kinds`` counts what will be tried, ``hopeless`` what cannot be undone, by reason; ``samples`` names the
-    first objects of each reason. ``changed`` are objects that changed since are found out only when it is
-    tried: they are kept.
+    first objects of each reason. Objects that changed since are found out only when it is tried: they are
+    kept. ``kept`` counts those that an undo before kept, by reason: they are not tried again.
     """
 
     kinds: Counter[str] = field(default_factory=Counter)
     hopeless: Counter[str] = field(default_factory=Counter)
     samples: dict[str, list[str]] = field(default_factory=dict)
+    kept: Counter[str] = field(default_factory=Counter)
 
     @property
     def count(self) -> int:
@@ -127,32 +130,67 @@ class Survey:
             told += [f"{'':>14}{visible(name)}" for name in self.samples[reason]]
             if count > len(self.samples[reason]):
                 told.append(f"{'':>14}… and {count - len(self.samples[reason]):,} more")
-        return told or ["nothing to undo"]
+        told = told or ["nothing to undo"]
+        return [*told, *(f"{count:>12,}  kept before: {why}" for why, count in sorted(self.kept.items()))]
 
     def fields(self) -> dict[str, object]:
         """Return it for programs."""
-        return {"undoable": dict(self.kinds), "hopeless": dict(self.hopeless), "samples": self.samples}
+        return {
+            "undoable": dict(self.kinds),
+            "hopeless": dict(self.hopeless),
+            "samples": self.samples,
+            "kept_before": dict(self.kept),
+        }
 
 
-def survey(specification: Specification, shards: Iterable[Shard]) -> Survey:
-    """Go through the journal of a job."""
+def survey(specification: Specification, shards: Iterable[tuple[Shard, bool]]) -> Survey:
+    """Go through the journal of a job.
+
+    With each shard stands whether the order of its operations matters; of those the last one comes first.
+    """
     found = Survey()
-    for shard in shards:
+    occupied: set[str] = set()
+    for shard, backwards in shards:
         past = Past(shard)
-        for page in operations(shard, backwards=False):
+        for page in operations(shard, backwards=backwards):
             for operation in page:
-                if not past.is_to_undo(operation.id):
-                    continue
-                details = past.details[operation.id]
-                reason = hopeless(specification.verb, operation, details, past.phases[operation.id])
-                if not reason:
-                    found.kinds[_kind(specification.verb, operation, details)] += 1
-                    continue
-                found.hopeless[reason] += 1
-                named = found.samples.setdefault(reason, [])
-                if len(named) < SAMPLES:
-                    named.append(operation.key or operation.destination)
+                reason = _told(found, specification.verb, operation, past, occupied)
+                if reason and operation.conflict == Conflict.COLLISION:
+                    occupied.add(place_of(operation, past.details[operation.id]))
     return found
+
+
+def _told(found: Survey, verb: Verb, operation: Operation, past: Past, occupied: set[str]) -> str:
+    """Add one operation; return why its copy stays for good, ``""`` where it does not."""
+    details = past.details.get(operation.id, {})
+    phase = past.phases.get(operation.id, "")
+    if phase == Phase.KEPT:
+        reason = str(details.get("reason", ""))
+        found.kept[reason] += 1
+        return reason
+    if not past.is_to_undo(operation.id):
+        return ""
+    reason = covered(operation, details, occupied) or hopeless(verb, operation, details, phase)
+    if not reason:
+        found.kinds[_kind(verb, operation, details)] += 1
+        return ""
+    found.hopeless[reason] += 1
+    named = found.samples.setdefault(reason, [])
+    if len(named) < SAMPLES:
+        named.append(operation.key or operation.destination)
+    return reason
+
+
+def covered(operation: Operation, details: dict[str, Any], occupied: Container[str]) -> str:
+    """Return why a copy cannot be taken back at whose name one that came later stays, ``""`` if it can."""
+    if place_of(operation, details) not in occupied or details.get("version") not in UNVERSIONED:
+        return ""
+    return "another object of the job replaced its copy, and the bucket keeps no versions"
+
+
+def place_of(operation: Operation, details: dict[str, Any]) -> str:
+    """Return where the copy of an operation is."""
+    return str(details.get("destination") or operation.destination)
 
 
 def hopeless(verb: Verb, operation: Operation, details: dict[str, Any], phase: str) -> str:
@@ -164,7 +202,7 @@ def hopeless(verb: Verb, operation: Operation, details: dict[str, Any], phase: s
         reason = "a restored copy ends by itself"
     elif verb is Verb.DELETE and not details.get("marker"):
         reason = "it was deleted for good" if operation.version else "the bucket keeps no versions"
-    elif verb.writes_elsewhere and details.get("version") in {None, "", "null"}:
+    elif verb.writes_elsewhere and details.get("version") in UNVERSIONED:
         if details.get("replaced"):
             reason = "it replaced another object, and the bucket keeps no versions"
         elif details.get("in_place"):

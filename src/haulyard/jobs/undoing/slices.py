@@ -12,7 +12,15 @@ from haulyard.jobs.applying.removing import Removal, Removing
 from haulyard.jobs.model import Action, Operation, Phase, Verb
 from haulyard.jobs.model import Conflict as Planned
 from haulyard.jobs.undoing import doubt
-from haulyard.jobs.undoing.past import Past, begun, hopeless, operations
+from haulyard.jobs.undoing.past import (
+    UNVERSIONED,
+    Past,
+    begun,
+    covered,
+    hopeless,
+    operations,
+    place_of,
+)
 from haulyard.models import DeleteOptions, GetOptions
 from haulyard.transfer.items import prefix_of
 from haulyard.transfer.workers import run_workers
@@ -27,7 +35,6 @@ if TYPE_CHECKING:
     from haulyard.stores.base import Store
 
 _WORKERS: Final = 3
-_UNVERSIONED: Final = frozenset({"", "null"})
 
 
 class Kept(Exception):
@@ -139,14 +146,14 @@ class UndoSlice:
         """Raise where another copy, that came later, is still at one of the operation's names."""
         if not self._backwards:
             return
-        place, waiting = _place(operation, details), self._with.unfinished
+        place, waiting = place_of(operation, details), self._with.unfinished
         if operation.key in waiting or place in waiting:
             raise JobError(
                 f"{self._from}{operation.key} waits for another object, which failed",
                 hint="undo the job again once that is mended",
             )
-        if place in self._with.occupied and details.get("version") in {None, *_UNVERSIONED}:
-            raise Kept("another object of the job replaced its copy, and the bucket keeps no versions")
+        if reason := covered(operation, details, self._with.occupied):
+            raise Kept(reason)
 
     async def _move(self, operation: Operation, details: dict[str, Any], removing: Removing) -> None:
         phase = self._past.phases[operation.id]
@@ -164,7 +171,7 @@ class UndoSlice:
 
     async def _return(self, operation: Operation, details: dict[str, Any]) -> str:
         """Make the source what it was, write that down, and return its ETag."""
-        copy = _place(operation, details)
+        copy = place_of(operation, details)
         there = await _look(self._destination, copy)
         if there is None or there.etag != details["etag"]:
             raise Kept("the copy was changed or deleted since")
@@ -211,8 +218,8 @@ class UndoSlice:
             # It was there before the job, or came from somebody else.
             self._finish(operation)
             return
-        key, version, etag = _place(operation, details), str(details.get("version") or ""), details["etag"]
-        if version in _UNVERSIONED:
+        key, version, etag = place_of(operation, details), str(details.get("version") or ""), details["etag"]
+        if version in UNVERSIONED:
             if not etag:
                 raise Kept("it has no ETag, which could tell whether it was changed since")
             self._pending[operation.id] = operation
@@ -225,11 +232,19 @@ class UndoSlice:
             # Also where an earlier run removed it, and could not say so.
             self._finish(operation)
             return
-        if there.version_id != version:
+        if there.version_id != version and not self._is_half_removed(details, there):
             raise Kept("the copy was changed since")
         # This very version: what was there before it comes back, and no marker is left.
         self._pending[operation.id] = operation
         await removing.add(Removal(operation.id, key, "", version))
+
+    def _is_half_removed(self, details: dict[str, Any], there: ObjectHead) -> bool:
+        """Return whether what the copy had replaced is back already, although the copy is not gone.
+
+        SeaweedFS lets go of a version in two steps, and leaves out the second where who asked is killed.
+        """
+        replaced, _ = details.get("replaced") or ("", "")
+        return self._past.has_begun and replaced == there.etag
 
     async def _delete(self, operation: Operation, details: dict[str, Any], _removing: Removing) -> None:
         here = await _look(self._source, operation.key)
@@ -299,12 +314,12 @@ class UndoSlice:
 
     def _occupy(self, operation: Operation) -> None:
         if operation.conflict == Planned.COLLISION:
-            self._with.occupied.add(_place(operation, self._past.details[operation.id]))
+            self._with.occupied.add(place_of(operation, self._past.details[operation.id]))
 
     def _fail(self, operation: Operation, error: HaulError) -> None:
         # No entry: its last phase still says what there is to take back.
         if self._backwards:
-            self._with.unfinished.add(_place(operation, self._past.details.get(operation.id, {})))
+            self._with.unfinished.add(place_of(operation, self._past.details.get(operation.id, {})))
         self._failed += 1
         self._report(self._told(operation)._replace(error=error))
         self._trouble.failed(error)
@@ -318,10 +333,6 @@ class UndoSlice:
 
 def _etag(operation: Operation, details: dict[str, Any]) -> str:
     return str(details.get("source_etag") or operation.etag)
-
-
-def _place(operation: Operation, details: dict[str, Any]) -> str:
-    return str(details.get("destination") or operation.destination)
 
 
 async def _look(store: Store, key: str, version: str = "") -> ObjectHead | None:
