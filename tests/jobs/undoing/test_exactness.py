@@ -62,6 +62,17 @@ async def test_a_copy_below_somebody_elses_object_is_kept_also_by_the_next_undo(
     assert [version.data for version in store._versions._history["out/a"]] == [b"old", b"a", b"somebody's"]
 
 
+async def test_an_object_goes_back_into_the_storage_class_that_it_was_in(quick_path: Path) -> None:
+    """Copies are STANDARD unless something else is said."""
+    objects = {"in/a": thing(b"a")._replace(storage_class="STANDARD_IA"), "in/b": thing(b"b")}
+    store = store_of(objects)
+    lab = Lab(str(quick_path), {"b": store})
+    await lab.planned(Verb.MOVE, "s3://b/in/", "s3://b/out/")
+    await lab.apply()
+    await lab.undo()
+    assert things(store) == objects
+
+
 ONE = thing(b"a")
 
 

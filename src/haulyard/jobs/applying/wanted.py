@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 KEEP_ACL: Final = "keep"
 #: "Categorizing your storage using tags": tags of one object.
 _MOST_TAGS: Final = 10
+#: What a copy gets where nothing else is said, whatever its source has.
+_DEFAULT_CLASS: Final = "STANDARD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Wishes:
             tags = await self.tags(operation)
             put = replace(put, tags=self.tags_after(operation, tags))
             before["tags"] = dict(tags)
-        if changes.storage_class:
+        if changes.storage_class or head.storage_class not in {"", _DEFAULT_CLASS}:
             before["storage_class"] = head.storage_class
         acl = await self._acl(operation) if changes.acl == KEEP_ACL else None
         return Wanted(put, changes.touches_metadata, changes.touches_tags, expected, acl, before)
