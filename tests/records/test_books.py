@@ -10,11 +10,12 @@ import orjson
 import pytest
 from tests.records.working import csv_of, ids, working
 
-from haulyard.errors import JobError
+from haulyard.errors import AccessDenied, JobError
 from haulyard.journal.damage import unwritable
 from haulyard.records.ledger import Ledger
-from haulyard.records.processing import Place
+from haulyard.records.outbox import Place
 from haulyard.records.responses import Responses
+from haulyard.stores.base import PUT
 from haulyard.stores.memory import MemoryStore
 from haulyard.testing.api import ApiServer, Rule
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.records.working import Work
+
+    from haulyard.models import PutOptions, PutResult
+    from haulyard.models.body import Body
 
 pytestmark = pytest.mark.anyio
 
@@ -174,3 +178,52 @@ async def test_objects_are_counted_once_however_often_they_are_read(tmp_path: Pa
         api.script()
         work.around = replace(work.around, stopping=asyncio.Event())
         assert (await work.run()).account.objects == 8
+
+
+async def test_segments_of_answers_are_delivered_while_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Responses.open, "__kwdefaults__", {"segment": 10_000})
+    async with ApiServer(Rule(hang=True, contains='"id":"2999"')) as api:
+        work, _ = await _with_answers(tmp_path, api.url, 3000)
+        store = _Noticing()
+        work.around = replace(work.around, answers=Place(store, ""))
+        work.carried_out(timeout=60.0)
+        running = asyncio.create_task(work.run())
+        await store.written.wait()
+        assert not running.done()
+        api.release()
+        assert (await running).is_finished
+        assert await _kept(store) == list(range(3000))
+
+
+async def test_answers_that_a_store_does_not_take_are_kept_for_the_next_run(tmp_path: Path) -> None:
+    async with ApiServer() as api:
+        work, store = await _with_answers(tmp_path, api.url, 100)
+        place = work.around.answers
+        assert place is not None
+        refusing = _Refusing()
+        work.around = replace(work.around, answers=Place(refusing, ""))
+        with pytest.raises(AccessDenied):
+            await work.run()
+        work.around = replace(work.around, answers=place)
+        outcome = await work.run()
+        assert (outcome.is_finished, outcome.ended) == (True, 0)
+        assert await _kept(store) == list(range(100))
+        assert len(api.calls) == 100
+
+
+class _Noticing(MemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = asyncio.Event()
+
+    async def put(self, key: str, body: Body, options: PutOptions = PUT) -> PutResult:
+        result = await super().put(key, body, options)
+        self.written.set()
+        return result
+
+
+class _Refusing(MemoryStore):
+    async def put(self, key: str, body: Body, options: PutOptions = PUT) -> PutResult:
+        raise AccessDenied(f"{key} may not be written", operation="put", key=key)

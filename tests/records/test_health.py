@@ -87,3 +87,15 @@ def test_without_patience_everything_failing_ends_at_once() -> None:
     for _ in range(STREAK):
         health.failed(0.0, answered=True)
     assert health.failed(0.2, answered=True) is None
+
+
+def test_who_never_wants_to_stop_gets_each_failure_at_once() -> None:
+    health: Health[int] = Health(60.0, 0)
+    for number in range(500):
+        assert health.refused(number)
+        assert health.known() == [number]
+        assert health.failed(float(number), answered=True) == 0.0
+    assert not health.is_out
+    held: Health[int] = Health(60.0)
+    assert held.refused(1)
+    assert held.known() == []

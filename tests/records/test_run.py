@@ -198,7 +198,7 @@ async def test_a_source_that_is_gone_is_unread_and_the_others_go_on(tmp_path: Pa
             await work.store.delete(key)
         outcome = await work.run()
         assert (outcome.is_finished, outcome.unread) == (True, 2)
-        assert delivered(api.calls)[-10:] == list(range(5010, 5020))
+        assert sorted(delivered(api.calls)[-10:]) == list(range(5010, 5020))
 
 
 async def test_a_source_that_goes_while_calls_of_it_are_open_is_unread_the_next_time(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ async def test_damaged_gzip_is_unread_with_the_reason_and_the_others_go_on(tmp_p
         work = await working(tmp_path, api.url, objects)
         outcome = await work.run()
         assert (outcome.is_finished, outcome.unread) == (True, 1)
-        assert delivered(api.calls)[-10:] == list(range(5000, 5010))
+        assert sorted(delivered(api.calls)[-10:]) == list(range(5000, 5010))
 
 
 async def test_two_cannot_work_on_one_job(tmp_path: Path) -> None:

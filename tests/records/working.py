@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from haulyard.config import resolve
 from haulyard.records import processing
 from haulyard.records.ledger import Ledger
-from haulyard.records.processing import RunOptions, Source, Surroundings
+from haulyard.records.parts import Source
+from haulyard.records.processing import RunOptions, Surroundings
 from haulyard.records.run import Manner
 from haulyard.records.specification import Specification
 from haulyard.stores.memory import MemoryStore

@@ -58,6 +58,12 @@ def configure(parser: ArgumentParser) -> None:
     add("-r", "--recursive", action="store_true", help="what is below a prefix without slash")
     add("--grace", default="", metavar="TIME", help="what calls in flight get when it is stopped (30s)")
     add("--patience", default="", metavar="TIME", help="how long an API is waited for that fails (60s)")
+    add(
+        "--stop-after",
+        type=int,
+        metavar="N",
+        help="answers without a success that mean that everything fails (100); 0 for never",
+    )
     _configure_calls(parser)
     _configure_reading(parser)
     flags.add(

@@ -88,6 +88,7 @@ class Options:
     grace: float | None
     patience: float | None
     timeout: float | None
+    stop_after: int | None
     limits: tuple[tuple[int, float], ...]
     described: bool
     method: str
@@ -128,6 +129,8 @@ def read(arguments: Namespace) -> Options:
     _check_modes(arguments)
     if arguments.records_per_call < 1:
         raise ConfigError("--records-per-call is at least 1", hint="write --records-per-call 100")
+    if arguments.stop_after is not None and arguments.stop_after < 0:
+        raise ConfigError("--stop-after is a number of answers", hint="write --stop-after 100; 0 is never")
     if arguments.limit < 0:
         raise ConfigError("--limit is a number of records", hint="write --limit 1000")
     if arguments.rate and (arguments.rate_limit_calls or arguments.rate_limit_period):
@@ -151,6 +154,7 @@ def read(arguments: Namespace) -> Options:
         grace=_time("--grace", arguments.grace),
         patience=_time("--patience", arguments.patience),
         timeout=_timeout(arguments.timeout),
+        stop_after=arguments.stop_after,
         limits=tuple(parse_rate(each) for each in arguments.rate),
         described=any(getattr(arguments, name) for name in _OF_A_JOB)
         or any(getattr(arguments, name) != default for name, default in _DEFAULTS.items()),

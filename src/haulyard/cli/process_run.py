@@ -22,12 +22,14 @@ from haulyard.events import Warned
 from haulyard.journal.folder import JobFolder
 from haulyard.observe.lines import describe_error, error_fields
 from haulyard.observe.run_log import RunLog
-from haulyard.records import figures, letters, processing
+from haulyard.records import figures, letters, parts, processing
 from haulyard.records.judging import Judge
 from haulyard.records.ledger import Ledger
+from haulyard.records.outbox import Place
 from haulyard.records.pacer import Limit
+from haulyard.records.parts import Source
 from haulyard.records.preview import preview
-from haulyard.records.processing import Place, RunOptions, Source, Surroundings
+from haulyard.records.processing import RunOptions, Surroundings
 from haulyard.records.run import Manner
 from haulyard.records.secrets import check_address, check_url, check_variables, filled
 from haulyard.records.specification import Specification
@@ -123,12 +125,12 @@ async def _preview(
     own: ProcessSettings,
     context: Context,
 ) -> int:
-    encode, _ = processing.encoder_of(specification)
+    encode, _ = parts.encoder_of(specification)
     with context.stop.attended():
         found = await preview(
-            processing.objects_of(specification, around.source),
-            processing.reader(specification, around, own.chunk_size),
-            processing.shaper_of(specification),
+            parts.objects_of(specification, around.source),
+            parts.reader(specification, around.source.store, own.chunk_size, emit=context.emit),
+            parts.shaper_of(specification),
             encode,
             specification.records_per_call,
             f"{specification.method} {specification.to}",
@@ -143,9 +145,9 @@ def _check(
     specification: Specification, options: Options, own: ProcessSettings, environ: Mapping[str, str]
 ) -> None:
     """Find what is wrong before anything is made or read; a dry run needs no secrets. Raises ConfigError."""
-    processing.encoder_of(specification)
-    processing.shaper_of(specification)
-    processing.read_options(specification, own.chunk_size)
+    parts.encoder_of(specification)
+    parts.shaper_of(specification)
+    parts.read_options(specification, own.chunk_size)
     Judge(specification.success)
     if not options.dry_run:
         check_variables((value for _, value in specification.headers), environ)
@@ -201,7 +203,7 @@ def _specification(options: Options, own: ProcessSettings, context: Context) -> 
         escape=options.escape,
         columns=options.columns,
         types=options.types,
-        grid=processing.grid_for(own.batch_size),
+        grid=parts.grid_for(own.batch_size),
         fields=options.fields,
         renames=dict(options.renames),
         transform=options.transform,
@@ -254,6 +256,7 @@ def _run_options(options: Options, own: ProcessSettings) -> RunOptions:
             defaults,
             grace=defaults.grace if options.grace is None else options.grace,
             patience=defaults.patience if options.patience is None else options.patience,
+            streak=defaults.streak if options.stop_after is None else options.stop_after,
         ),
         limit=options.limit,
         retry_failed=bool(options.retry_failed),

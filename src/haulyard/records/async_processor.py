@@ -18,13 +18,16 @@ from haulyard.client.arguments import patterns_of
 from haulyard.client.session import both, session_of
 from haulyard.config.ends import ends_of, with_ends
 from haulyard.errors import ConfigError, NotFound, TransferError
-from haulyard.records import letters, processing
+from haulyard.records import letters, parts, processing
+from haulyard.records.health import STREAK
 from haulyard.records.ledger import Ledger
+from haulyard.records.outbox import Place
 from haulyard.records.pacer import Limit
+from haulyard.records.parts import Source
 from haulyard.records.preview import Preview, preview
-from haulyard.records.processing import Place, RunOptions, Source, Surroundings
+from haulyard.records.processing import RunOptions, Surroundings
 from haulyard.records.run import Manner
-from haulyard.records.secrets import check_url, parse_header
+from haulyard.records.secrets import check_address, parse_header
 from haulyard.records.specification import Specification
 from haulyard.records.status import RecordsStatus, status_of
 from haulyard.stores.local import LocalStore
@@ -91,7 +94,7 @@ class ProcessorOptions(TypedDict, total=False):
     renames: Mapping[str, str]
     transform: str | Transform
     sample: float
-    method: Literal["POST", "PUT", "PATCH", "DELETE", "GET"]
+    method: Literal["POST", "PUT", "PATCH", "DELETE"]
     headers: Mapping[str, str]
     body: Literal["json", "array", "form"]
     template: str
@@ -140,7 +143,7 @@ class AsyncProcessor:
         transform = options.get("transform", "")
         self._transform = None if isinstance(transform, str) else transform
         if isinstance(to, str):
-            check_url(to)
+            check_address(to)
         specification = _specification(source, to, options, self._session.settings)
         where = os.fspath(options.get("directory", "")) or self._session.settings.job_dir
         name, new = options.get("name", ""), options.get("new", False)
@@ -166,6 +169,7 @@ class AsyncProcessor:
         timeout: float = 30.0,  # noqa: ASYNC109 -- of each call
         attempts: int = 10,
         patience: float = 60.0,
+        stop_after: int = STREAK,
         dead_letters_to: StrPath = "",
         check: bool = True,
         on_event: Emit | None = None,
@@ -180,6 +184,7 @@ class AsyncProcessor:
             timeout: Seconds of one call.
             attempts: Of one call, in all; being throttled is none.
             patience: Seconds for which an API is waited for that fails altogether.
+            stop_after: Answers without a success after which everything is taken to fail; 0 for never.
             dead_letters_to: ``s3://bucket/key`` or a path that dead letters are written to as well.
             check: Raise TransferError where records failed.
             on_event: Is called with every event, `haulyard.RecordsEnded` and `RecordFailed` among them.
@@ -197,7 +202,7 @@ class AsyncProcessor:
             tuple(Limit(calls, seconds) for calls, seconds in limits),
             max_in_flight,
             timeout=timeout,
-            manner=Manner(attempts=attempts, patience=patience),
+            manner=Manner(attempts=attempts, patience=patience, streak=stop_after),
             limit=limit,
         )
         return await self._process(options, on_event, dead_letters_to, check=check)
@@ -223,12 +228,12 @@ class AsyncProcessor:
     async def preview(self, *, limit: int = 0) -> Preview:
         """Return what would be sent: everything is read and shaped, nothing is sent."""
         specification = self._specification
-        encode, _ = processing.encoder_of(specification)
+        encode, _ = parts.encoder_of(specification)
         async with self._surroundings(None, "") as around:
             return await preview(
-                processing.objects_of(specification, around.source),
-                processing.reader(specification, around, RunOptions().chunk_size),
-                processing.shaper_of(specification, self._transform),
+                parts.objects_of(specification, around.source),
+                parts.reader(specification, around.source.store, RunOptions().chunk_size, emit=around.emit),
+                parts.shaper_of(specification, self._transform),
                 encode,
                 specification.records_per_call,
                 f"{specification.method} {specification.to}",
@@ -302,7 +307,7 @@ def _specification(
             "to": to if isinstance(to, str) else f"function {getattr(to, '__qualname__', 'unnamed')}",
             "manifest": _absolute(options.get("manifest", "")),
             "filters": tuple((each.include, each.text) for each in patterns),
-            "grid": processing.grid_for(options.get("batch_size", 1000)),
+            "grid": parts.grid_for(options.get("batch_size", 1000)),
             "renames": dict(options.get("renames", {})),
             "transform": _named(options.get("transform", "")),
             "headers": tuple(parse_header(f"{name}: {value}") for name, value in headers.items()),

@@ -47,6 +47,7 @@ class Books:
     Args:
         quota: Calls that may be made from one commit to the next where a limit outlives the process, 0
             where none does. Each commit counts them beforehand, so that no kill makes one uncounted.
+        committed: Is called after each commit.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Books:
         emit: Emit = ignore,
         job: str = "",
         quota: int = 0,
+        committed: Callable[[], None] | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.progress = progress
@@ -79,6 +81,7 @@ class Books:
         self._dirty = asyncio.Event()
         self._failure: JobError | None = None
         self._quota = quota
+        self._committed = committed
         # Calls since the state was taken that is written down, and since it was last taken.
         self._uncounted = self._untaken = 0
         self._written = asyncio.Event()
@@ -222,6 +225,8 @@ class Books:
             self._written.set()
         account = self.account
         size, self._told_bytes = account.bytes_read - self._told_bytes, account.bytes_read
+        if self._committed is not None:
+            self._committed()
         self._emit(RecordsEnded(self._job, account.records - account.failures, account.failures, size))
 
     async def close(self) -> None:

@@ -119,8 +119,7 @@ class Delivery:
         verdict = self._judge.verdict(answer.status, answer.headers, answer.body)
         self._pacer.ended(grant, latency_ok=verdict is not Verdict.THROTTLED)
         if verdict is Verdict.DELIVERED:
-            for letter, origin in self._health.succeeded():
-                self._books.buried(letter, origin)
+            self._bury(self._health.succeeded())
             self.answered.set()
             self._books.delivered(call, answer, time.monotonic() - began)
             return _OVER
@@ -172,9 +171,11 @@ class Delivery:
                 ApiUnavailable(
                     f"{self._target.name} took none of the last {self._health.streak} calls: {said}",
                     status=answer.status,
-                    hint="none of these records counts as failed: mend the request, and run it again",
+                    hint="none of these records counts as failed: mend the request, and run it again; "
+                    "if it is the records, --stop-after 0 makes dead letters of them",
                 )
             )
+        self._bury(self._health.known())
         return _OVER
 
     def _failed(self, call: Call, answer: Answer | None, said: str) -> float:
@@ -204,7 +205,12 @@ class Delivery:
         if len(call.values) > 1:
             return _HALVES
         self._health.hold((self._letter(call, "failed", said, answer), call.origins[0]))
+        self._bury(self._health.known())
         return _OVER
+
+    def _bury(self, known: list[tuple[Letter, Origin]]) -> None:
+        for letter, origin in known:
+            self._books.buried(letter, origin)
 
     def _letter(self, call: Call, kind: str, said: str, answer: Answer | None) -> Letter:
         return letter_of(

@@ -27,16 +27,18 @@ class Health(Generic[T]):
 
     Args:
         patience: Seconds without a success, while everything fails, until it is given up.
+        longest: Answers without a success after which everything is taken to fail; 0 for never.
 
     Attributes:
         has_answered: Whether an answer of any kind has come.
         is_out: Whether the API is taken to be out of order, so that single failures say nothing.
     """
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, longest: int = STREAK) -> None:
         self.has_answered = False
         self.is_out = False
         self._patience = patience
+        self._longest = longest
         self._streak = 0
         self._refused = 0
         self._unreached = 0
@@ -66,7 +68,7 @@ class Health(Generic[T]):
         self._streak += 1
         self._refused += 1
         self._held.append(letter)
-        return self._streak < STREAK or self._refused < self._streak // 2
+        return not self._is_over() or self._refused < self._streak // 2
 
     def hold(self, letter: T) -> None:
         """Hold a record that was tried until it was given up."""
@@ -79,7 +81,7 @@ class Health(Generic[T]):
         if not self.has_answered:
             self._unreached += 1
             return None if self._unreached >= NEVER_ANSWERED else 0.0
-        if self._streak < STREAK:
+        if not self._is_over():
             return 0.0
         if not self.is_out:
             self.is_out, self._out_since = True, now
@@ -93,7 +95,14 @@ class Health(Generic[T]):
         self._quiet_until = now + pause
         return pause
 
+    def known(self) -> list[T]:
+        """Return what is held for nothing, because nothing is ever taken for a failure of the API."""
+        return [] if self._longest else self.settled()
+
     def settled(self) -> list[T]:
         """Return what is held, for good: the input has ended, or a success has come."""
         held, self._held = self._held, []
         return held
+
+    def _is_over(self) -> bool:
+        return 0 < self._longest <= self._streak

@@ -50,8 +50,8 @@ class Address(NamedTuple):
 class Flaw(NamedTuple):
     """Why a record cannot be read.
 
-    ``line`` counts from 1 (0 where there are no lines), ``offset`` is that of the record itself in bytes (rows
-    for Parquet), ``raw`` its beginning, at most `KEPT_RECORD` bytes.
+    ``line`` counts from 1 (0 where there are no lines), ``offset`` is that of the record itself in bytes
+    (rows for Parquet), ``raw`` its beginning, at most `KEPT_RECORD` bytes.
     """
 
     line: int
@@ -65,8 +65,8 @@ class Block:
     """Records that follow each other in one object.
 
     ``rows`` has each as one JSON value (UTF-8, without a line feed), ``b""`` where there is a `Flaw` instead.
-    ``line`` is the number of the first record's line, 0 where there are none. ``end`` is the offset behind the
-    last record, from which the next block begins, and ``end_line`` the number of its line.
+    ``line`` is the number of the first record's line, 0 where there are none. ``end`` is the offset behind
+    the last record, from which the next block begins, and ``end_line`` the number of its line.
     """
 
     object: int

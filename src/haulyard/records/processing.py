@@ -13,67 +13,42 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import anyio
 
 from haulyard.errors import JobError
-from haulyard.events import CallsPaused, Warned, ignore
+from haulyard.events import CallsPaused, ignore
 from haulyard.journal import creating
-from haulyard.records import letters
 from haulyard.records.account import Account
-from haulyard.records.bodies import encoder
 from haulyard.records.books import Books
 from haulyard.records.calls import Grouping
 from haulyard.records.descriptors import most_in_flight
-from haulyard.records.formats.cutting import Start
 from haulyard.records.intake import Intake, SecondIntake
 from haulyard.records.judging import Judge
 from haulyard.records.ledger import Ledger
-from haulyard.records.listing import source_objects
+from haulyard.records.outbox import Outbox, deliver_letters, write_letters
 from haulyard.records.pacer import EVEN, Limit, Pacer
+from haulyard.records.parts import encoder_of, objects_of, reader, shaper_of
 from haulyard.records.progress import Progress
-from haulyard.records.reading import Listeners, ReadOptions, blocks
 from haulyard.records.responses import Responses
 from haulyard.records.run import Manner, Run
-from haulyard.records.shaping import Shaper, load_transform
 from haulyard.records.specification import Specification
 from haulyard.records.stages import FINISHED, LISTING, PROCESSING
 from haulyard.records.stopping import unless_stopped
 from haulyard.records.target import Api, FunctionTarget, HttpTarget
-from haulyard.records.uploading import upload_file
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from haulyard.config import Settings
     from haulyard.events import Emit
     from haulyard.journal.creating import Created
     from haulyard.journal.folder import JobFolder
-    from haulyard.records.bodies import Encode
-    from haulyard.records.intake import Reader
-    from haulyard.records.model import Block, SourceObject
+    from haulyard.records.outbox import Place
+    from haulyard.records.parts import Source
     from haulyard.records.shaping import Transform
     from haulyard.records.target import Target
-    from haulyard.stores.base import Store
-    from haulyard.transfer.manifest import OpenBucket
-    from haulyard.transfer.selection import Selection
 
 #: Calls from one commit to the next; at 20 commits a second 20,000 calls.
 _MOST_UNCOUNTED: Final = 1024
 #: Seconds of waiting that somebody might wonder about.
 _WORTH_A_WORD: Final = 5.0
-
-
-class Source(NamedTuple):
-    """What is read: a store, and what is selected in it."""
-
-    store: Store
-    selection: Selection
-    version_id: str = ""
-    open_bucket: OpenBucket | None = None
-
-
-class Place(NamedTuple):
-    """Where something is written: a store, and what its keys begin with (or, of one object, its key)."""
-
-    store: Store
-    prefix: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +181,7 @@ class _Job:
         pacer = Pacer(options.limits, cap=options.max_in_flight or most_in_flight())
         target = self._target(media_type)
         responses = Responses.open(self._folder, self._ledger) if around.answers else None
+        outbox = self._outbox(responses)
         try:
             await self._wait_for_a_period(pacer)
             self.account.begin_run(time.time(), os.getpid(), socket.gethostname())
@@ -218,12 +194,15 @@ class _Job:
                 emit=around.emit,
                 job=self._folder.name,
                 quota=_quota(options.limits),
+                committed=outbox.look if outbox else None,
             )
             # Before the first call: a kill right after it must not look as if there had been none.
             await books.commit()
             size = specification.records_per_call
             grouping = Grouping(encode, size, specification.uid)
-            read = reader(specification, around, options.chunk_size, count=self._count)
+            read = reader(
+                specification, around.source.store, options.chunk_size, emit=around.emit, count=self._count
+            )
             intake = (SecondIntake if options.retry_failed else Intake)(
                 self._ledger, books, read, shaper, grouping, size=size, limit=options.limit
             )
@@ -231,16 +210,16 @@ class _Job:
             self._tell_what_is_left()
             await self._work(run)
             is_finished = is_finished or (run.is_complete and not options.retry_failed)
-            await self._deliver(books, responses)
+            if outbox is not None:
+                await outbox.end(books)
+            if around.letters is not None:
+                await deliver_letters(self._folder, self._ledger, around.letters)
         finally:
             with anyio.CancelScope(shield=True), suppress(JobError):
                 await target.close()
-                await asyncio.to_thread(
-                    letters.write_letters,
-                    self._ledger,
-                    os.path.join(self._folder.path, letters.FILE),
-                    unresolved_only=True,
-                )
+                if outbox is not None:
+                    await outbox.close()
+                await write_letters(self._folder, self._ledger)
         if is_finished:
             self._folder.write("state", {"stage": FINISHED})
         return self.outcome(is_finished=is_finished)
@@ -294,20 +273,14 @@ class _Job:
         )
         return HttpTarget(api, around.settings, around.environ)
 
-    async def _deliver(self, books: Books, responses: Responses | None) -> None:
-        """Bring kept answers and dead letters to where they are wanted."""
-        around, name = self._around, self._folder.name
-        if responses is not None and around.answers is not None:
-            responses.end_segment()
-            await books.commit()
-            form: Any = self._specification.responses_format
-            await responses.deliver(around.answers.store, around.answers.prefix, name, form=form)
-            await books.commit()
-            responses.settle()
-        if around.letters is not None:
-            path = os.path.join(self._folder.path, letters.FILE)
-            await asyncio.to_thread(letters.write_letters, self._ledger, path, unresolved_only=True)
-            await upload_file(path, around.letters.store, around.letters.prefix)
+    def _outbox(self, responses: Responses | None) -> Outbox | None:
+        place, specification = self._around.answers, self._specification
+        if responses is None or place is None:
+            return None
+        # Another job of this name, begun with --new, must not replace the answers of this one.
+        name = f"{self._folder.name}-{specification.uid[:6]}"
+        form: Any = specification.responses_format
+        return Outbox(responses, place, name, form, self._around.emit)
 
     def _count(self, size: int) -> None:
         self.account.read(time.time(), size)
@@ -316,70 +289,6 @@ class _Job:
         listed = self._ledger.listed
         if listed is not None and not self._options.retry_failed:
             self._around.expect(0, max(0, listed.size - self.account.bytes_read))
-
-
-def encoder_of(specification: Specification) -> tuple[Encode, str]:
-    """Return what makes bodies of a job's records, and their media type. Raises ConfigError."""
-    shape: Any = specification.body
-    return encoder(shape, specification.template, specification.records_per_call)
-
-
-def shaper_of(specification: Specification, transform: Transform | None = None) -> Shaper:
-    """Return what shapes a job's records; ``transform`` goes before its own. Raises ConfigError."""
-    if transform is None and specification.transform:
-        transform = load_transform(specification.transform)
-    return Shaper(specification.fields, specification.renames, transform, specification.sample)
-
-
-def objects_of(specification: Specification, source: Source) -> AsyncGenerator[list[SourceObject]]:
-    """Return the pages of a job's source objects, as they are now."""
-    return source_objects(
-        source.store,
-        source.selection,
-        specification.patterns,
-        manifest=specification.manifest,
-        version_id=source.version_id,
-        open_bucket=source.open_bucket,
-    )
-
-
-def reader(
-    specification: Specification,
-    around: Surroundings,
-    chunk: int,
-    *,
-    count: Callable[[int], None] = lambda _size: None,
-) -> Reader:
-    """Return what reads a job's objects; ``count`` is told of bytes.
-
-    Raises:
-        ConfigError: They cannot be read like that.
-    """
-    options = read_options(specification, chunk)
-    store = around.source.store
-
-    def reread(source: SourceObject) -> None:
-        around.emit(Warned(f"{source.key} is packed or recoded: it is read again from its beginning"))
-
-    def read(source: SourceObject, offset: int, line: int) -> AsyncGenerator[Block]:
-        start = Start(offset, line) if offset else None
-        return blocks(store, source, options, start=start, listeners=Listeners(count, reread))
-
-    return read
-
-
-def grid_for(batch: int) -> int:
-    """Return the bytes of a block that holds about so many records, 128 bytes each, a power of two."""
-    return 1 << min(max((batch * 128 - 1).bit_length(), 14), 22)
-
-
-def read_options(specification: Specification, chunk: int) -> ReadOptions:
-    """Return how a job's objects are read. Raises ConfigError."""
-    named: dict[str, Any] = {
-        name: getattr(specification, name)
-        for name in ("format", "compression", "encoding", "delimiter", "quote", "escape", "columns", "types")
-    }
-    return ReadOptions(**named, grid=specification.grid, chunk=chunk)
 
 
 def _opened(folder: JobFolder) -> Ledger:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from haulyard.client.client import inside
 from haulyard.records.async_processor import AsyncProcessor
+from haulyard.records.health import STREAK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,6 +66,7 @@ class Processor:
         timeout: float = 30.0,
         attempts: int = 10,
         patience: float = 60.0,
+        stop_after: int = STREAK,
         dead_letters_to: StrPath = "",
         check: bool = True,
         on_event: Emit | None = None,
@@ -78,6 +80,7 @@ class Processor:
             timeout=timeout,
             attempts=attempts,
             patience=patience,
+            stop_after=stop_after,
             dead_letters_to=dead_letters_to,
             check=check,
             on_event=on_event,

@@ -12,7 +12,7 @@ import anyio
 from haulyard.errors import HaulError, JobError
 from haulyard.events import ignore
 from haulyard.records.delivery import Delivery
-from haulyard.records.health import Health
+from haulyard.records.health import STREAK, Health
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -38,13 +38,15 @@ class Manner:
 
     ``attempts`` of one call in all, ``retry_base`` seconds bound the first pause, ``patience`` is for how
     long an API that fails altogether is waited for, ``grace`` what calls in flight get when it is asked to
-    stop; all of these in seconds.
+    stop; all of these in seconds. ``streak`` is of how many answers without a success it takes to call it a
+    failure altogether.
     """
 
     attempts: int = 10
     retry_base: float = 0.1
     patience: float = 60.0
     grace: float = 30.0
+    streak: int = STREAK
 
 
 class Records(Protocol):
@@ -89,7 +91,7 @@ class Run:
         self._records = records
         self._pacer = pacer
         self._manner = manner
-        self._health: Health[tuple[Letter, Origin]] = Health(manner.patience)
+        self._health: Health[tuple[Letter, Origin]] = Health(manner.patience, manner.streak)
         self._delivery = Delivery(
             target,
             judge,

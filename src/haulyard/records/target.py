@@ -12,7 +12,7 @@ import orjson
 from haulyard._version import __version__
 from haulyard.errors import ConfigError, RecordError, TransportError
 from haulyard.http import HttpClient, HttpConfig
-from haulyard.records.secrets import check_url, filled
+from haulyard.records.secrets import check_address, check_url, filled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -24,7 +24,6 @@ LONGEST_ANSWER: Final = 16 * 1024**2
 #: Seconds; a call that was cancelled is not worth waiting for, since its key tells the API that it was there.
 _SETTLE: Final = 0.05
 _SAFE: Final = "/:@!$&'()*+,;=-._~%"
-METHODS: Final = ("POST", "PUT", "PATCH", "DELETE", "GET")
 
 
 class Answer(NamedTuple):
@@ -76,7 +75,7 @@ class HttpTarget:
     """
 
     def __init__(self, api: Api, settings: Settings, environ: Mapping[str, str]) -> None:
-        check_url(api.url)
+        check_address(api.url)
         url = urlsplit(filled(api.url, environ))
         check_url(url.geturl())
         if url.scheme not in {"http", "https"} or not url.hostname:
@@ -85,8 +84,8 @@ class HttpTarget:
         self._path = quote(url.path or "/", safe=_SAFE)
         self._query = url.query
         self._method = api.method
-        self._has_body = api.method != "GET"
-        self.name = self._origin + url.path
+        # As it was given: what its variables hold is nobody's business.
+        self.name = api.url.partition("?")[0]
         self._headers = {"content-type": api.media_type, "accept": "application/json, */*;q=0.5"}
         self._headers |= {name.lower(): filled(value, environ) for name, value in api.headers}
         self._client = HttpClient(
@@ -110,7 +109,7 @@ class HttpTarget:
             self._path,
             self._query,
             {**self._headers, "idempotency-key": key},
-            body if self._has_body else None,
+            body,
         )
         # The head is needed after the body: reading it closes the answer.
         status, headers = response.status, response.headers
