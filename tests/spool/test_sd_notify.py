@@ -57,7 +57,7 @@ def test_an_abstract_socket_is_found_by_its_sign() -> None:
 async def test_signs_of_life_come_twice_as_often_as_wanted_while_all_is_well(manager: socket.socket) -> None:
     notifier = _notifier(manager, WATCHDOG_USEC="2000", WATCHDOG_PID="42")
     assert notifier.watchdog_interval == pytest.approx(0.001)
-    asked = []
+    asked: list[None] = []
     enough = anyio.Event()
 
     def is_well() -> bool:
