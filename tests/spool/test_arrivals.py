@@ -115,17 +115,6 @@ async def test_a_file_that_grows_is_an_arrival_by_its_events(
         assert await _is_woken(come)
 
 
-async def test_there_is_another_look_when_an_arrival_has_settled(tmp_path: Path, source: str) -> None:
-    assert source
-    async with watching(str(tmp_path), settle=0.5) as come:
-        await _quiet(come)
-        assert await _is_woken(come)  # what was there before has settled
-        began = anyio.current_time()
-        _rename_into(tmp_path, "a.xml")
-        while anyio.current_time() < began + 0.5:
-            assert await _is_woken(come)
-
-
 async def test_a_directory_that_comes_back_is_watched_again(
     tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,8 +64,7 @@ def _open(directory: Path, shelf: Shelf | None = None, place: Place = _PLACE, **
 
 async def test_a_batch_becomes_a_list_beside_the_files(tmp_path: Path, shelf: Shelf) -> None:
     batches = _open(tmp_path, shelf)
-    await batches.note(_A)
-    await batches.note(_B)
+    await batches.note(_A, _B)
     assert await batches.finish(10) == 0
     ((key, told),) = shelf.lists().items()
     assert key == "xml-events/_manifests/20250729_161500-1.json"
@@ -143,9 +142,10 @@ async def test_a_list_never_has_more_files_than_copy_into_takes(tmp_path: Path, 
     async with anyio.create_task_group() as group:
         for number in range(35):
             group.start_soon(batches.note, Listed(f"xml-events/{number}", 1))
+    await batches.note(*(Listed(f"xml-events/{number}", 1) for number in range(35, 60)))
     await batches.finish(10)
-    assert sorted(told["count"] for told in shelf.lists().values()) == [5, 10, 10, 10]
-    assert len(set(shelf.keys())) == 35
+    assert sorted(told["count"] for told in shelf.lists().values()) == [10] * 6
+    assert len(set(shelf.keys())) == 60
 
 
 async def test_those_who_note_together_share_a_sync(

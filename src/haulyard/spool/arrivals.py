@@ -43,11 +43,12 @@ _NOWHERE: Final = (0, 0)
 class Arrivals:
     """Yields None whenever something may have come; however much came meanwhile, it is once.
 
-    It never ends by itself: cancel who waits for it.
+    The first is due at once. It never ends by itself: cancel who waits for it.
     """
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._event.set()
 
     def wake(self) -> None:
         """Let the next look happen now, from within the event loop."""
@@ -67,7 +68,6 @@ async def watching(
     directory: str,
     *,
     rescan: float = RESCAN,
-    settle: float = 0.0,
     emit: Emit = ignore,
 ) -> AsyncIterator[Arrivals]:
     """Watch a directory, not those below it, while the block lasts.
@@ -75,12 +75,10 @@ async def watching(
     Args:
         directory: May be missing for a while, or be replaced by another one of the same name.
         rescan: Seconds between two looks that nothing gave reason for.
-        settle: After an arrival, look again so many seconds later: files count as finished only then.
         emit: Told where there are no file events, so that new files are seen half a second later.
     """
     arrivals = Arrivals()
-    watch = _Watch(directory, arrivals, settle, emit)
-    watch.arrived()
+    watch = _Watch(directory, arrivals, emit)
     tasks = [
         asyncio.create_task(watch.follow_events()),
         asyncio.create_task(watch.follow_time()),
@@ -89,7 +87,6 @@ async def watching(
     try:
         yield arrivals
     finally:
-        watch.stop()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -98,20 +95,13 @@ async def watching(
 class _Watch:
     """One directory that is watched."""
 
-    def __init__(self, directory: str, arrivals: Arrivals, settle: float, emit: Emit) -> None:
+    def __init__(self, directory: str, arrivals: Arrivals, emit: Emit) -> None:
         self._directory = directory
         self._arrivals = arrivals
-        self._settle = settle
         self._emit = emit
-        self._settling: asyncio.TimerHandle | None = None
         self._has_events = False
         self._moved = asyncio.Event()
         self._identity, self._changed = _look(directory)
-
-    def stop(self) -> None:
-        """Wake nobody any more."""
-        if self._settling is not None:
-            self._settling.cancel()
 
     async def follow_events(self) -> None:
         """Wake on file events, of whatever directory has the name at the moment."""
@@ -132,7 +122,7 @@ class _Watch:
                     recursive=False,
                     stop_event=self._moved,
                 ):
-                    self.arrived()
+                    self._arrivals.wake()
             except FileNotFoundError:
                 self._has_events = False
                 await self._moved.wait()
@@ -156,18 +146,8 @@ class _Watch:
                 self._moved.set()
                 pause = _OFTEN
             if (identity, changed) != (self._identity, self._changed) or changed == _JUST_NOW:
-                self.arrived()
+                self._arrivals.wake()
             self._identity, self._changed = identity, changed
-
-    def arrived(self) -> None:
-        """Wake now, and again when what has come will have settled."""
-        self._arrivals.wake()
-        if self._settle:
-            # The last of many is enough: each of them is a look, too, which finds what has settled by then.
-            if self._settling is not None:
-                self._settling.cancel()
-            loop = asyncio.get_running_loop()
-            self._settling = loop.call_later(self._settle + _STEP / 1000, self._arrivals.wake)
 
     def _warn(self, what: str, hint: str) -> None:
         self._emit(Warned(f"{what}: new files are looked for every {_OFTEN:g} s", hint))

@@ -130,14 +130,14 @@ class Batches:
         """How many lists are still to be delivered."""
         return len(self._sealed())
 
-    async def note(self, listed: Listed) -> None:
-        """Take a file into the open batch; it is durable on return. Those who call together share one sync.
+    async def note(self, *listed: Listed) -> None:
+        """Take files into the open batch; it is durable on return. Those who call together share one sync.
 
         Raises:
-            SpoolError: It cannot be written; the file must not be let go of.
+            SpoolError: It cannot be written; the files must not be let go of.
         """
-        self._pending.append(line(listed._asdict()))
-        self._noted = ticket = self._noted + 1
+        self._pending.extend(line(one._asdict()) for one in listed)
+        self._noted = ticket = self._noted + len(listed)
         async with self._writing:
             while self._durable < ticket:
                 await anyio.to_thread.run_sync(self._append)
