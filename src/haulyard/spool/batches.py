@@ -141,8 +141,7 @@ class Batches:
         async with self._writing:
             while self._durable < ticket:
                 await anyio.to_thread.run_sync(self._append)
-        if self._count >= self._most:
-            await self.seal()
+        await self._seal_from(self._most)
 
     async def seal(self) -> None:
         """Close the open batch, if there is one with files in it; its list goes out from now on.
@@ -150,10 +149,7 @@ class Batches:
         Raises:
             SpoolError: It cannot be renamed; it stays open.
         """
-        async with self._writing:
-            if self._count:
-                await anyio.to_thread.run_sync(self._seal)
-                self._urge.set()
+        await self._seal_from(1)
 
     async def run(self) -> None:
         """Seal and deliver until cancelled.
@@ -206,6 +202,13 @@ class Batches:
                     break
             self._tell(failure)
             return self.waiting
+
+    async def _seal_from(self, least: int) -> None:
+        """Seal the open batch if it has ``least`` files."""
+        async with self._writing:
+            if self._count >= least:
+                await anyio.to_thread.run_sync(self._seal)
+                self._urge.set()
 
     async def _deliver(self, name: str) -> None:
         batch = read(os.path.join(self._outbox, name))
