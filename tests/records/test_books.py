@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -183,13 +184,14 @@ async def test_objects_are_counted_once_however_often_they_are_read(tmp_path: Pa
 async def test_segments_of_answers_are_delivered_while_the_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Responses.open, "__kwdefaults__", {"segment": 10_000})
+    monkeypatch.setattr(Responses, "open", partial(Responses.open, segment=10_000))
     async with ApiServer(Rule(hang=True, contains='"id":"2999"')) as api:
         work, _ = await _with_answers(tmp_path, api.url, 3000)
         store = _Noticing()
         work.around = replace(work.around, answers=Place(store, ""))
         work.carried_out(timeout=60.0)
         running = asyncio.create_task(work.run())
+        await api.wait_for_async(count=3000)
         await store.written.wait()
         assert not running.done()
         api.release()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: Calls, and bytes of them, that may be open at a time, those that wait for another attempt included.
 _MOST_OPEN: Final = 8192
-_MOST_BYTES: Final = 48 * 1024**2
+_MOST_BYTES: Final = 16 * 1024**2
 #: Calls after which others get a turn, where none of them has to wait.
 _BREATH: Final = 16
 
