@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from haulyard.cli.context import Context
-    from haulyard.cli.spool import Options
+    from haulyard.cli.spool_options import Options
     from haulyard.events import Event
     from haulyard.spool.rotating import Rotated
 

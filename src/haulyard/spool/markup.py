@@ -12,36 +12,29 @@ name of a root element seen before: what was not closed would otherwise take all
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 from xml.parsers import expat
 
-from haulyard.spool.documents import (
-    BOM,
-    Batch,
-    Malformed,
-    Rejected,
-    declared_encoding,
-    why,
-    xml_event,
+from haulyard.spool.document_ends import (
+    HALF,
+    NEVER,
+    NOT_YET,
+    PIECE,
+    SPACE,
+    end_by_tags,
+    end_of,
+    lead_of,
+    locate,
+    new_parser,
 )
+from haulyard.spool.documents import Batch, Malformed, Rejected, declared_encoding, xml_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from haulyard.spool.document_ends import Located
 
-_SPACE: Final = b" \t\r\n"
-#: Bytes that a parser gets at a time: what follows an error was read in vain.
-_PIECE: Final = 1 << 16
 #: A parser counts bytes, and keeps a little of each document.
 _RENEWED: Final = 1 << 28
 _DECLARATION: Final = re.compile(rb"<\?xml[ \t\r\n][^<>]*\?>")
-_TAG: Final = re.compile(rb"""<[^"'>]*(?:"[^"]*"[^"'>]*|'[^']*'[^"'>]*)*>""")
-#: The same of documents that are broken: quotes that do not match end with the tag.
-_TOKEN: Final = re.compile(
-    rb"""<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>
-    |<(?P<end>/)?(?P<name>[^\s<>/"'!?]++)(?:[^<>"'/]|"[^"<]*+"|'[^'<]*+'|/(?!>))*+(?P<slash>/)?>""",
-    re.DOTALL | re.VERBOSE,
-)
-_LONG: Final = (b"<!--", b"<![CDATA[", b"<?")
 #: What may stand between two documents; text must not.
 _BETWEEN: Final = re.compile(
     rb"""[ \t\r\n]*+(?:\xef\xbb\xbf)?[ \t\r\n]*+
@@ -54,30 +47,8 @@ _BETWEEN: Final = re.compile(
 _ANY_BEGINNING: Final = re.compile(rb"<\?xml[ \t\r\n]|<[A-Za-z_:\x80-\xff]|<!DOCTYPE")
 #: Documents in a row that were never closed before all that is held counts as broken.
 _PATIENCE: Final = 16
-#: Names of root elements that are remembered, and bytes of a tag that may be half of one of them.
+#: Names of root elements that are remembered.
 _NAMES: Final = 64
-_HALF: Final = 1024
-#: Instead of where something ends.
-_NOT_YET: Final = -1
-_NEVER: Final = -2
-
-
-class _Located(NamedTuple):
-    """A document that stands at the beginning: where it ends, and what is wrong with it.
-
-    ``root`` is where its root element begins, -1 where that was not reached, ``name`` that element's. It goes
-    wrong at ``at``.
-    """
-
-    end: int = _NOT_YET
-    wrong: str = ""
-    root: int = -1
-    name: bytes = b""
-    at: int = 0
-
-
-class _End(Exception):
-    pass
 
 
 class XmlDocuments:
@@ -130,7 +101,7 @@ class XmlDocuments:
                     return
                 continue
             reader = self._read = self._read or _Reader(self._names)
-            piece = self._held[self._shown : self._shown + _PIECE]
+            piece = self._held[self._shown : self._shown + PIECE]
             is_last = self._shown + len(piece) == len(self._held)
             whole = _without_half_declaration(piece)
             if is_last and not whole:
@@ -150,7 +121,7 @@ class XmlDocuments:
         is_good = True
         for number in range(0, len(marks) - 1, 2):
             begin, end = marks[number] - reader.origin, marks[number + 1] - reader.origin
-            end = _end_of(held, begin, end)
+            end = end_of(held, begin, end)
             event = held[begin:end]
             gap = held[at:begin]
             if (gap and not gap.isspace() and not self._is_good_gap(gap)) or (
@@ -171,20 +142,20 @@ class XmlDocuments:
     def _is_good_gap(self, gap: bytes) -> bool:
         if gap == self._good_gap:
             return True
-        if _BETWEEN.fullmatch(gap) is None or declared_encoding(gap[_lead(gap) :]):
+        if _BETWEEN.fullmatch(gap) is None or declared_encoding(gap[lead_of(gap) :]):
             return False
         self._good_gap = gap
         return True
 
     def _take_single(self, batch: Batch) -> bool:
         """Take the document that begins here, be it broken; False where it has not ended yet."""
-        located = _locate(self._held)
+        located = locate(self._held)
         if located.wrong:
-            located = located._replace(end=_end_by_tags(self._held, located.root))
-        if located.end == _NEVER:
+            located = located._replace(end=end_by_tags(self._held, located.root))
+        if located.end == NEVER:
             self._break(located, located.wrong, batch)
             return self._skipping is None
-        if located.end == _NOT_YET:
+        if located.end == NOT_YET:
             self._shown = len(self._held)
             return False
         document, rest = self._held[: located.end], self._held[located.end :]
@@ -192,14 +163,14 @@ class XmlDocuments:
         try:
             batch.events.append(xml_event(document))
         except Malformed as error:
-            batch.rejected.append(Rejected(document.strip(_SPACE), str(error)))
+            batch.rejected.append(Rejected(document.strip(SPACE), str(error)))
         self._renew(rest)
         return True
 
     def _give_up(self, reason: str, batch: Batch) -> None:
         """Let the document that begins here be broken: it does not end."""
-        located = _locate(self._held)
-        if located.end != _NOT_YET:
+        located = locate(self._held)
+        if located.end != NOT_YET:
             self._is_single, self._read, self._shown = True, None, 0
             return
         self._unclosed += not located.wrong
@@ -210,14 +181,14 @@ class XmlDocuments:
         else:
             self._break(located, located.wrong or reason, batch)
 
-    def _break(self, located: _Located, reason: str, batch: Batch) -> None:
+    def _break(self, located: Located, reason: str, batch: Batch) -> None:
         """Reject what begins here, up to where another document may begin."""
         held = self._held
-        lead = _lead(held)
+        lead = lead_of(held)
         pattern = self._beginning(located.name)
         start = located.root + 1 if located.name else max(located.at, lead + 1)
         end, is_found = _reach(pattern, held, start)
-        batch.rejected.append(Rejected(held[:end].strip(_SPACE), reason))
+        batch.rejected.append(Rejected(held[:end].strip(SPACE), reason))
         self._renew(held[end:])
         if not is_found:
             self._skipping = pattern
@@ -227,7 +198,7 @@ class XmlDocuments:
         end, is_found = _reach(pattern, self._held, 0)
         if is_end and not is_found:
             end = len(self._held)
-        rest, held = self._held[:end].strip(_SPACE), self._held[end:]
+        rest, held = self._held[:end].strip(SPACE), self._held[end:]
         if rest:
             batch.rejected.append(Rejected(rest, "the rest of a document that is broken", is_rest=True))
         self._renew(held)
@@ -253,7 +224,7 @@ class _Reader:
     def __init__(self, names: set[str]) -> None:
         self.marks: list[int] = []
         self.has_blanked = False
-        self._parser = parser = _parser("UTF-8")
+        self.parser = parser = new_parser("UTF-8")
         depth = 0
         mark = self.marks.append
 
@@ -284,100 +255,15 @@ class _Reader:
             piece, count = _DECLARATION.subn(_blank, piece)
             self.has_blanked = self.has_blanked or count > 0
         try:
-            self._parser.Parse(piece, False)  # noqa: FBT003 -- expat's own
+            self.parser.Parse(piece, False)  # noqa: FBT003 -- expat's own
         except expat.ExpatError:
-            self._parser.StartElementHandler = self._parser.EndElementHandler = None
+            self.parser.StartElementHandler = self.parser.EndElementHandler = None
             return False
         return True
 
 
-def _locate(held: bytes) -> _Located:
-    """Find the document that stands at the beginning, whatever it holds."""
-    lead = _lead(held)
-    # Of any encoding only the tags matter here, and they are ASCII; expat knows few of several bytes.
-    encoding = "ISO-8859-1" if declared_encoding(held[lead : lead + 200]) else "UTF-8"
-    parser = _parser(encoding)
-    depth, root, name, end = 0, -1, "", _NOT_YET
-
-    def on_start(tag: str, _attributes: object) -> None:
-        nonlocal depth, root, name
-        depth += 1
-        if depth == 1:
-            root, name = lead + parser.CurrentByteIndex, tag
-
-    def on_end(_tag: str) -> None:
-        nonlocal depth, end
-        depth -= 1
-        if not depth:
-            end = lead + parser.CurrentByteIndex
-            raise _End
-
-    parser.StartElementHandler, parser.EndElementHandler = on_start, on_end
-    # With one of these, entities are not expanded: a bomb stays one.
-    parser.DefaultHandler = _ignore
-    at, wrong = lead, ""
-    try:
-        for begin in range(lead, len(held), _PIECE):
-            parser.Parse(held[begin : begin + _PIECE], False)  # noqa: FBT003 -- expat's own
-    except _End:
-        end = _end_of(held, root, end)
-    except expat.ExpatError as error:
-        at = lead + max(0, parser.ErrorByteIndex)
-        wrong = why(error)
-    return _Located(end, wrong, root, name.encode(encoding), at)
-
-
-def _parser(encoding: str) -> expat.XMLParserType:
-    parser = expat.ParserCreate(encoding)
-    # Releases that wait for more of a long tag would also wait with the last tag of a document.
-    defer: Callable[[bool], None] | None = getattr(parser, "SetReparseDeferralEnabled", None)
-    if defer is not None:
-        defer(False)  # noqa: FBT003 -- expat's own
-    return parser
-
-
-def _ignore(_data: str) -> None:
-    pass
-
-
 def _blank(match: re.Match[bytes]) -> bytes:
     return b" " * len(match[0])
-
-
-def _end_of(held: bytes, begin: int, end: int) -> int:
-    """Return where the element ends that begins at ``begin``: its end was seen at ``end``.
-
-    That is before its last tag, but behind an element that is one tag.
-    """
-    if held[end - 2 : end] == b"/>":
-        tag = _TAG.match(held, begin)
-        if tag and tag.end() == end:
-            return end
-    return held.index(b">", end) + 1
-
-
-def _end_by_tags(held: bytes, root: int) -> int:
-    """Return where an element ends that is broken, but not in how its tags are nested."""
-    if root < 0:
-        return _NEVER
-    open_tags: list[bytes] = []
-    at = root
-    while (at := held.find(b"<", at)) >= 0:
-        token = _TOKEN.match(held, at)
-        if token is None:
-            is_half = held.startswith(_LONG, at) or b">" not in held[at : at + _HALF]
-            return _NOT_YET if is_half else _NEVER
-        at = token.end()
-        name = token["name"]
-        if name is None or (token["slash"] and not token["end"]):
-            continue
-        if not token["end"]:
-            open_tags.append(name)
-        elif not open_tags or open_tags.pop() != name:
-            return _NEVER
-        if not open_tags:
-            return at
-    return _NOT_YET
 
 
 def _reach(pattern: re.Pattern[bytes], held: bytes, start: int) -> tuple[int, bool]:
@@ -387,14 +273,9 @@ def _reach(pattern: re.Pattern[bytes], held: bytes, start: int) -> tuple[int, bo
         return found.start(), True
     # The last tag may be half of one that begins a document.
     last = held.rfind(b"<", start)
-    if last < 0 or len(held) - last > _HALF or b">" in held[last:]:
+    if last < 0 or len(held) - last > HALF or b">" in held[last:]:
         return len(held), False
     return last, False
-
-
-def _lead(held: bytes) -> int:
-    """Return how many bytes are before the first that means something."""
-    return len(held) - len(held.lstrip(_SPACE).removeprefix(BOM).lstrip(_SPACE))
 
 
 def _is_between(held: bytes) -> bool:
