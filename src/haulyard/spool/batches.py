@@ -140,7 +140,8 @@ class Batches:
         self._noted = ticket = self._noted + len(listed)
         async with self._writing:
             while self._durable < ticket:
-                await anyio.to_thread.run_sync(self._append)
+                if await anyio.to_thread.run_sync(self._append):
+                    self._urge.set()
         await self._seal_from(self._most)
 
     async def seal(self) -> None:
@@ -230,10 +231,13 @@ class Batches:
         names = [name for name in os.listdir(self._outbox) if name.endswith(SUFFIX)]
         return sorted(names, key=order)
 
-    def _append(self) -> None:
-        """Write, in a thread, all that is pending: it is durable then, or stays pending."""
+    def _append(self) -> bool:
+        """Write, in a thread, what is pending and still fits: it is durable then, or stays pending.
+
+        Returns whether a batch was full, and was sealed.
+        """
         with self._disk:
-            if self._count >= self._most:
+            if is_full := self._count >= self._most:
                 self._rename()
             some = min(len(self._pending), self._most - self._count)
             lines = [self._pending.popleft() for _ in range(some)]
@@ -248,6 +252,7 @@ class Batches:
             self._length += len(content)
             self._count += len(lines)
             self._durable += len(lines)
+            return is_full
 
     def _seal(self) -> None:
         with self._disk:
