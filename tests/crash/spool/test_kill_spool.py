@@ -1,0 +1,51 @@
+"""SIGKILL of `haul spool` at every step, whole writes and half ones, and the power failing there.
+
+No event that was acknowledged is lost, none is in a file twice, and no name is given again (`events`).
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.crash.spool.events import Feed, SpoolRounds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.crash.spool.program import Haul
+
+MOMENTS = ("before", "half", "power")
+FEEDS = {
+    "json": Feed("json"),
+    "xml": Feed("xml"),
+    "xml gzip": Feed("xml", "gzip"),
+    "json zstd": Feed("json", "zstd"),
+}
+#: Every seventh step, from one on that differs between the moments.
+_STRIDE = 7
+
+
+def kill_at(round_of: Callable[[str], bool], moment: str, start: int, stride: int) -> int:
+    """Kill at steps until there are no more; return at how many."""
+    kills = 0
+    for number in count(start, stride):
+        if not round_of(f"step:{number}:{moment}"):
+            return kills
+        kills += 1
+    raise AssertionError  # `count` does not end
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("name", FEEDS)
+def test_no_acknowledged_event_is_lost(haul: Haul, name: str, moment: str) -> None:
+    start = 1 + (list(FEEDS).index(name) + 3 * MOMENTS.index(moment)) % _STRIDE
+    assert kill_at(SpoolRounds(haul, FEEDS[name]).kill, moment, start, _STRIDE) > 2
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("name", FEEDS)
+def test_at_every_step(haul: Haul, name: str, moment: str) -> None:
+    assert kill_at(SpoolRounds(haul, FEEDS[name]).kill, moment, 1, 1) > 20
