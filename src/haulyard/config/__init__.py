@@ -3,5 +3,16 @@
 from haulyard.config.processing import PROCESSING, ProcessSettings
 from haulyard.config.resolve import resolve, resolve_owned
 from haulyard.config.settings import SETTINGS, Setting, Settings
+from haulyard.config.shipping import SHIPPING, ShipSettings
 
-__all__ = ["PROCESSING", "SETTINGS", "ProcessSettings", "Setting", "Settings", "resolve", "resolve_owned"]
+__all__ = [
+    "PROCESSING",
+    "SETTINGS",
+    "SHIPPING",
+    "ProcessSettings",
+    "Setting",
+    "Settings",
+    "ShipSettings",
+    "resolve",
+    "resolve_owned",
+]

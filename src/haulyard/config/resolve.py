@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from haulyard.config.files import TOML, Dotenv, Toml, read_dotenv, read_toml
 from haulyard.config.processing import PROCESSING
 from haulyard.config.settings import SETTINGS, Setting, Settings, default_state_dir
+from haulyard.config.shipping import SHIPPING
 from haulyard.config.suggest import nearest
 from haulyard.errors import ConfigError
 
@@ -24,6 +25,8 @@ ProfileValues = Callable[[Mapping[str, str], str], Mapping[str, object]]
 
 _AWS_ENDPOINTS = frozenset({"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"})
 _IGNORE_ENDPOINTS = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
+#: The settings of single commands, by name.
+_OWNED = {**PROCESSING, **SHIPPING}
 _SOURCES = {"source_endpoint_url": "endpoint_url", "source_region": "region"}
 
 
@@ -173,8 +176,8 @@ def _refused(setting: Setting, value: object, place: str) -> ConfigError:
 
 def _refuse_unknown_keys(toml: Toml) -> None:
     for key in toml.values:
-        if key not in SETTINGS and key not in PROCESSING:
-            near = nearest(key, [*SETTINGS, *PROCESSING])
+        if key not in SETTINGS and key not in _OWNED:
+            near = nearest(key, [*SETTINGS, *_OWNED])
             raise ConfigError(
                 f"{toml.path}, line {toml.line_of(key)}: {key} is not a setting",
                 hint=f"did you mean {near}?" if near else "haul config lists the settings",
@@ -182,7 +185,7 @@ def _refuse_unknown_keys(toml: Toml) -> None:
 
 
 def _warnings(environment: Mapping[str, str], dotenv: Dotenv | None) -> Iterable[str]:
-    known = {setting.variable for setting in (*SETTINGS.values(), *PROCESSING.values())}
+    known = {setting.variable for setting in (*SETTINGS.values(), *_OWNED.values())}
     for name in environment:
         if name.startswith("HAUL_") and name not in known:
             near = nearest(name, known)
