@@ -241,8 +241,8 @@ class JobError(HaulError):
 class RecordError(HaulError):
     """A record could not be read or sent.
 
-    A function that stands in for an API raises it to refuse a record for good. ``status`` is the HTTP status, 0
-    where there was no answer, and ``answer`` its beginning.
+    A function that stands in for an API raises it to refuse a record for good. ``status`` is the HTTP status,
+    0 where there was no answer, and ``answer`` its beginning.
     """
 
     def __init__(self, message: str, *, status: int = 0, answer: bytes = b"", hint: str = "") -> None:
