@@ -133,6 +133,21 @@ async def test_a_directory_that_comes_back_is_watched_again(
         assert await _is_woken(come)
 
 
+async def test_a_directory_that_is_made_later_is_watched(
+    tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert source
+    directory = tmp_path / "spool"
+    async with watching(str(directory)) as come:
+        await _quiet(come)
+        directory.mkdir()
+        assert await _is_woken(come)
+        await _quiet(come)
+        monkeypatch.setattr(arrivals, "_SELDOM", 3600.0)
+        _rename_into(directory, "a.xml")
+        assert await _is_woken(come)
+
+
 async def test_a_name_that_is_no_text_is_an_arrival(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,8 +30,8 @@ _SELDOM: Final = 5.0
 _OFTEN: Final = 0.5
 #: Milliseconds: how often the watcher's thread looks whether events came, and for how long it gathers them,
 #: which counts at 50 files a second: another one is always on its way. From rename to waking that takes 37 ms
-#: in the median and 75 in 99 of 100 cases (two cores, 50 files a second); idle 0.15 % of a core, with steps of
-#: 50 ms 0.09 % and half as slow again.
+#: in the median and 75 in 99 of 100 cases (two cores, 50 files a second), idle 0.15 % of a core; with steps
+#: of 50 ms it is 50 and 101 ms, and 0.09 %.
 _STEP: Final = 25
 _GATHER: Final = 50
 #: A time of change younger than this may hide another change: clocks of filesystems tick every 1 to 10 ms.
