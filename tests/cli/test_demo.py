@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MIB = 1024**2
 FILES = 12
 FEEDS = 400
+EVENTS = 2_000
 
 
 @pytest.fixture
@@ -73,6 +74,7 @@ def real(haul: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     monkeypatch.setattr(demo_feeds, "COUNT", FEEDS)
     monkeypatch.setattr(demo, "SHARE", "3%")
+    monkeypatch.setattr(demo, "EVENTS", EVENTS)
     monkeypatch.setattr(demo_records, "_LINES", 3000)
     haul.real = True
     haul.environ |= {"AWS_REGION": "us-east-1", "HAUL_STATE_DIR": str(tmp_path / "state")}
@@ -129,6 +131,8 @@ def test_all_steps_are_played_in_a_bucket_of_ones_own_and_only_they_are_removed(
         "look at the records",
         "resume the records",
         "send the refused again",
+        "spool events",
+        "ship the rest",
         "delete",
     ]
     objects = {step["name"]: step["objects"] for step in reversed(steps)}
@@ -136,7 +140,7 @@ def test_all_steps_are_played_in_a_bucket_of_ones_own_and_only_they_are_removed(
     assert objects["compare"] == FILES + 2
     assert objects["plan a bulk move"] == FEEDS
     assert objects["report"] == objects["undo the move"] == FEEDS - 1
-    assert objects["delete"] == 2 * FILES + 2 + FEEDS
+    assert objects["delete"] == 2 * FILES + 2 + FEEDS + 8
     assert steps[4]["remark"] == "1 of 3 parts were not sent again"
     assert [step["remark"] for step in steps if step["name"] == "compare"] == [
         f"{FILES + 2} files are the same",
@@ -149,7 +153,10 @@ def test_all_steps_are_played_in_a_bucket_of_ones_own_and_only_they_are_removed(
     )
     assert feeds in last["verdict"]
     records = f"{objects['look at the records']:,} records reached an API, through a kill: none lost, "
-    assert last["verdict"].splitlines()[-1].startswith(records)
+    assert records in last["verdict"]
+    events = "2,000 XML events are in 8 files in the store, through two kills: none lost, "
+    assert last["verdict"].splitlines()[-1].startswith(events)
+    assert objects["spool events"] == EVENTS
     assert 5_000 < objects["look at the records"] < 7_000
     assert objects["resume the records"] <= objects["look at the records"] // 2
     assert objects["send the refused again"] == 10
@@ -171,6 +178,8 @@ def test_people_see_each_command_and_a_table(real: Box, bucket: str) -> None:
         "cp",
         "apply",
         "process",
+        "spool",
+        "ship",
     ]
     assert [line for line in commands if " sorting" in line and "feeds" not in line] == [
         "$ haul apply sorting  # killed half-way",
@@ -184,7 +193,7 @@ def test_people_see_each_command_and_a_table(real: Box, bucket: str) -> None:
     head = next(line for line in lines if line.startswith("step "))
     table = lines[lines.index(head) + 2 :]
     assert table[0].startswith("upload small files ")
-    assert max(map(len, table[:20])) <= len(head)
+    assert max(map(len, table[:22])) <= len(head)
     assert "Next:" in lines
 
 

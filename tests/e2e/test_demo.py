@@ -56,6 +56,9 @@ def test_everything_comes_back_and_nothing_stays(tmp_path: Path) -> None:
     assert "parts were not sent again" in out
     assert "1,999 objects were sorted by rules, through a kill, and put back: none lost, none twice." in out
     assert re.search(r"^    [0-9,]+ of 1,999 were moved$", out, re.MULTILINE)
+    assert re.search(
+        r"^20,000 XML events are in 80 files in the store, through two kills: none lost, ", out, re.MULTILINE
+    )
     assert re.search(r"^[0-9,]+ records reached an API, through a kill: none lost, ", out, re.MULTILINE)
     assert list(temporary.iterdir()) == []
     assert is_gone(out)

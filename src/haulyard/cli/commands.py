@@ -80,6 +80,10 @@ GROUPS: dict[str, dict[str, Command]] = {
     "Records": {
         "process": Command("process", "send records to a rate-limited HTTP API"),
     },
+    "Events and files": {
+        "spool": Command("spool", "write events into rotated files"),
+        "ship": Command("ship", "carry rotated files from a directory into S3"),
+    },
     "Many at once": {
         "run": Command("run", "run one command a line, in parallel, in one process"),
     },

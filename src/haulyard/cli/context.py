@@ -157,15 +157,23 @@ class Context:
             self.subscribers.remove(bar)
             bar.close()
 
-    def inside(self, settings: Settings, output: Output) -> Context:
-        """Return the surroundings of one line of ``haul run``: own settings and voice, all else shared."""
+    def inside(
+        self,
+        settings: Settings,
+        output: Output,
+        resolve: Callable[[Mapping[str, object]], Settings] | None = None,
+    ) -> Context:
+        """Return the surroundings of one line of ``haul run``: own settings and voice, all else shared.
+
+        ``resolve`` is where its settings come from, if not from where those of this command do.
+        """
         return Context(
             settings,
             output,
             self.stop,
             self._connections,
             self.subscribers,
-            self.resolve,
+            resolve or self.resolve,
             self.resolve_owned,
             inner=True,
         )

@@ -2,9 +2,10 @@
 
 The files are the sources of Python's standard library, thousands of small ones, and flights.csv, a large
 one. Then a bulk job sorts 2,000 objects by rules; it is killed half-way, continued, verified and undone. Then
-a tenth of the flights go to an API that refuses some, 5,000 a second at most, through a kill as well. The
-server is the embedded one, started for this and gone afterwards; with a URL it is your own store, where the
-demo works in a new prefix and removes it again. Each step is a command that you can type.
+a tenth of the flights go to an API that refuses some, 5,000 a second at most, through a kill as well; and
+20,000 XML events are spooled and shipped, through two. The server is the embedded one, started for this and
+gone afterwards; with a URL it is your own store, where the demo works in a new prefix and removes it again.
+Each step is a command that you can type.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from haulyard.cli import demo_feeds, exits, flags
+from haulyard.cli.demo_events import Shipping
 from haulyard.cli.demo_jobs import BulkJob
 from haulyard.cli.demo_records import RecordsJob
 from haulyard.cli.demo_telling import Telling
@@ -44,8 +46,9 @@ EXAMPLES = ("haul demo", "haul demo s3://demo")
 
 #: Parts of the upload that is killed, and a speed that leaves time to do it.
 _PART: Final = 5 * 1024**2
-#: Of the records that go to an API.
+#: Of the records that go to an API, and how many events are shipped.
 SHARE = "10%"
+EVENTS = 20_000
 _PACED: Final = ("--part-size", "5MiB", "--concurrency", "1", "--bwlimit", "16MiB")
 
 
@@ -134,6 +137,7 @@ class _Play:
         verdicts.append(await bulk.perform(large.path, demo_feeds.COUNT))
         records = RecordsJob(self._telling, url)
         verdicts.append(await records.perform(large.path, SHARE))
+        verdicts.append(await Shipping(self._telling, f"{url}events/", EVENTS).perform(large.path))
         await step("delete", "rm", "-r", url, moves=False)
         self._output.result(Table(self._telling.steps, "\n".join(verdicts), _hints()))
 
@@ -207,6 +211,7 @@ def _hints() -> list[str]:
         "haul mb s3://demo && echo hello | haul put - s3://demo/hello.txt",
         "haul plan --help                      # sort objects by rules, as above",
         "haul process --help                   # records to an API, as above",
+        "haul ship --help                      # files from a directory into S3, as above",
         "haul doctor s3://demo                 # credentials, network, permissions",
         "haul --help",
     ]

@@ -89,8 +89,13 @@ class Inline:
         module = commands.load(verb)
         arguments = build(verb, module).read(words[1:])
         account = Account(self.context.output)
-        settings = self._resolve(flags.settings_given(arguments))
-        outcome = module.run(module.read(arguments), self.context.inside(settings, account))
+        given = flags.settings_given(arguments)
+
+        def resolve(further: Mapping[str, object]) -> Settings:
+            return self._resolve({**given, **further})
+
+        inside = self.context.inside(resolve({}), account, resolve)
+        outcome = module.run(module.read(arguments), inside)
         code = outcome if isinstance(outcome, int) else await outcome
         if code == exits.INTERRUPTED:
             raise Interrupted

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: Gives the values of an AWS profile, by environment and name (``""``: the one that the environment names).
 ProfileValues = Callable[[Mapping[str, str], str], Mapping[str, object]]
 
+#: Variables that are no settings, for they are shown nowhere.
+_SECRETS = frozenset({"HAUL_NOTIFY_SECRET"})
 _AWS_ENDPOINTS = frozenset({"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"})
 _IGNORE_ENDPOINTS = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 #: The settings of single commands, by name.
@@ -185,7 +187,7 @@ def _refuse_unknown_keys(toml: Toml) -> None:
 
 
 def _warnings(environment: Mapping[str, str], dotenv: Dotenv | None) -> Iterable[str]:
-    known = {setting.variable for setting in (*SETTINGS.values(), *_OWNED.values())}
+    known = {setting.variable for setting in (*SETTINGS.values(), *_OWNED.values())} | _SECRETS
     for name in environment:
         if name.startswith("HAUL_") and name not in known:
             near = nearest(name, known)
