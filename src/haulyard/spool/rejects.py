@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 DIRECTORY: Final = "rejected"
 _PIECE: Final = 1 << 16
+_NAME: Final = re.compile(r"[0-9]{8}\.jsonl")
 
 
 class Rejections:
@@ -33,6 +36,18 @@ class Rejections:
         self._room = room
         self._clock = clock
         self._sound: set[str] = set()
+
+    def mend(self) -> None:
+        """Cut off what a kill left of a line, so that every line can be read. Raises OSError."""
+        with suppress(FileNotFoundError):
+            for name in os.listdir(self.path):
+                if _NAME.fullmatch(name):
+                    path = os.path.join(self.path, name)
+                    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+                    try:
+                        _cut_torn_line(descriptor)
+                    finally:
+                        os.close(descriptor)
 
     def add(self, rejected: Sequence[Rejected]) -> None:
         """Append them; they are on the disk when this returns. Raises OSError, SpoolError."""

@@ -212,6 +212,7 @@ class RotatingSpool:
         try:
             found = sorted(each for each in os.listdir(self.directory) if parse(each))
             self._given = self._read_given().with_names(found)
+            self._rejections.mend()
             for name in found:
                 if name.endswith(ACTIVE):
                     self._recover(name)

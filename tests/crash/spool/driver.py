@@ -45,7 +45,6 @@ _WANTED = (
     "haulyard.stores.assemble",
     "haulyard.stores.profiles",
 )
-_NAMING = ("rename", "replace", "link")
 _STEP = "step"
 
 
@@ -81,10 +80,10 @@ class Disk:
 
     def made(self, path: str) -> None:
         """A file has got its first name."""
-        self._names.append((os.path.dirname(path), lambda: os.unlink(path)))
+        self._names.append((os.path.dirname(path), lambda: _unlink(path)))
 
     def named(self, source: str | None, path: str, before: str | None) -> None:
-        """A file has got another name, or none (``path`` is then its old one); ``before`` had it until now."""
+        """``path`` is the name of another file now, or with ``source`` None of none; ``before`` had it."""
 
         def undo() -> None:
             if source is not None:
@@ -175,74 +174,76 @@ def install(steps: Steps) -> None:
         (listening, "_line", telling),
     ):
         setattr(place, name, replacement)
-    _install_disk(steps)
+    _Seams(steps).install()
 
 
-def _install_disk(steps: Steps) -> None:
-    disk = steps.disk
+class _Seams:
+    """Functions that stand in for those of `os`, with steps in them."""
 
-    def writing(descriptor: int, data: bytes) -> int:
-        if (path := steps.concerns(descriptor)) is None:
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._disk = steps.disk
+
+    def install(self) -> None:
+        for name in ("fsync", "fdatasync"):
+            setattr(os, name, self._syncing(getattr(os, name)))
+        for name in ("rename", "replace", "link"):
+            setattr(os, name, self._naming(getattr(os, name)))
+        for name, replacement in (("write", self._write), ("open", self._open), ("unlink", self._remove)):
+            setattr(os, name, replacement)
+
+    def _write(self, descriptor: int, data: bytes) -> int:
+        if (path := self._steps.concerns(descriptor)) is None:
             return _write(descriptor, data)
-        with steps.passing("write", os.path.basename(path)) as is_half:
-            if disk is not None:
-                disk.writes(descriptor)
+        with self._steps.passing("write", os.path.basename(path)) as is_half:
+            if self._disk is not None:
+                self._disk.writes(descriptor)
             return _write(descriptor, data[: len(data) // 2] if is_half else data)
 
-    def syncing(real: Callable[[int], None]) -> Callable[[int], None]:
+    def _syncing(self, real: Callable[[int], None]) -> Callable[[int], None]:
         def sync(descriptor: int) -> None:
-            with steps.passing("sync", os.path.basename(steps.path("", descriptor).rstrip("/"))):
+            with self._steps.passing("sync", os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))):
                 real(descriptor)
-                if disk is not None:
-                    disk.synced(descriptor)
+                if self._disk is not None:
+                    self._disk.synced(descriptor)
 
         return sync
 
-    def opening(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
-        whole = steps.path(path, dir_fd)
+    def _open(self, path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        whole = self._steps.path(path, dir_fd)
         if not flags & os.O_CREAT or os.path.lexists(whole):
             return _open(path, flags, mode, dir_fd=dir_fd)
-        with steps.passing("name", os.path.basename(whole)):
+        with self._steps.passing("name", os.path.basename(whole)):
             descriptor = _open(path, flags, mode, dir_fd=dir_fd)
-            if disk is not None:
-                disk.made(whole)
+            if self._disk is not None:
+                self._disk.made(whole)
         return descriptor
 
-    def named(real: Callable[..., None]) -> Callable[..., None]:
+    def _naming(self, real: Callable[..., None]) -> Callable[..., None]:
         def name(source: str, destination: str, **more: Any) -> None:
-            old = steps.path(source, more.get("src_dir_fd"))
-            new = steps.path(destination, more.get("dst_dir_fd"))
-            with steps.passing("name", os.path.basename(new)):
-                before = disk.held(new) if disk is not None else None
+            old = self._steps.path(source, more.get("src_dir_fd"))
+            new = self._steps.path(destination, more.get("dst_dir_fd"))
+            with self._steps.passing("name", os.path.basename(new)):
+                before = self._disk.held(new) if self._disk is not None else None
                 real(source, destination, **more)
-                if disk is not None and real is _link:
-                    disk.made(new)
-                elif disk is not None:
-                    disk.named(old, new, before)
+                if self._disk is not None and real is _link:
+                    self._disk.made(new)
+                elif self._disk is not None:
+                    self._disk.named(old, new, before)
 
         return name
 
-    def removing(path: str, *, dir_fd: int | None = None) -> None:
-        whole = steps.path(path, dir_fd)
+    def _remove(self, path: str, *, dir_fd: int | None = None) -> None:
+        whole = self._steps.path(path, dir_fd)
         if not os.path.lexists(whole):
             # It raises what has to be raised.
             _unlink(path, dir_fd=dir_fd)
             return
-        with steps.passing("remove", os.path.basename(whole)):
-            before = disk.held(whole) if disk is not None else None
+        with self._steps.passing("remove", os.path.basename(whole)):
+            before = self._disk.held(whole) if self._disk is not None else None
             _unlink(path, dir_fd=dir_fd)
-            if disk is not None:
-                disk.named(None, whole, before)
-
-    seams: dict[str, Callable[..., Any]] = {
-        "write": writing,
-        "open": opening,
-        "unlink": removing,
-        **{name: syncing(getattr(os, name)) for name in ("fsync", "fdatasync")},
-        **{name: named(getattr(os, name)) for name in _NAMING},
-    }
-    for name, replacement in seams.items():
-        setattr(os, name, replacement)
+            if self._disk is not None:
+                self._disk.named(None, whole, before)
 
 
 def run(order: dict[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""What a spool is fed, killed at every step, and what has to be found of it then. Nothing asks the program."""
+"""What a spool is fed that is killed, and what has to be found of that. Nothing here asks the program."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -13,7 +14,6 @@ from xml.etree import ElementTree as ET
 import zstandard
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.crash.spool.program import Haul
@@ -58,28 +58,30 @@ class Feed:
         return found
 
     @property
+    def sound(self) -> list[int]:
+        return [each for each in range(self.count) if each != _BROKEN]
+
+    @property
     def count(self) -> int:
         return sum(_SIZES)
 
 
 @dataclass
 class Found:
-    """What lies in a spool directory: numbers of events in the order of the files, and of rejected ones."""
+    """Numbers of events: those in files, in the order of these, and rejected ones."""
 
-    names: list[str]
     events: list[int]
     rejected: set[int]
 
 
-def look(directory: Path) -> Found:
-    """Read all files; each has to be whole. What is hidden or unfinished is nobody's business here."""
+def look(directory: Path) -> list[int]:
+    """Return the numbers of the events in all files, which have to be whole."""
     files = sorted(
         (match["moment"], int(match["number"] or 0), path)
         for path in directory.iterdir()
         if (match := _NAME.fullmatch(path.name))
     )
-    events = [number for *_, path in files for number in _read(path)]
-    return Found([path.name for *_, path in files], events, set(_rejected(directory / "rejected")))
+    return [number for *_, path in files for number in _read(path)]
 
 
 def _read(path: Path) -> list[int]:
@@ -92,7 +94,7 @@ def _read(path: Path) -> list[int]:
         assert raw.endswith(b"\n"), path.name
         found = [json.loads(line)["id"] for line in raw.splitlines()]
     else:
-        root = ET.fromstring(raw)
+        root = ET.fromstring(raw)  # noqa: S314 -- it was made here
         assert root.tag == "events"
         found = [int(each.attrib["id"]) for each in root]
     assert 0 < len(found) <= _MOST, path.name
@@ -108,17 +110,20 @@ def _rejected(folder: Path) -> list[int]:
 
 
 class SpoolRounds:
-    """A spool that is killed at a step, looked at, and fed the rest."""
+    """A spool that is killed at a step, looked at, and fed the rest; what is finished is shipped at once."""
 
     def __init__(self, haul: Haul, feed: Feed) -> None:
         self.haul = haul
         self.feed = feed
         self.directory = haul.cwd / "events"
+        self.shipped = haul.cwd / "shipped"
 
     def kill(self, step: str) -> bool:
         """Kill it; nothing acknowledged is lost, then or later. Returns whether it came to that step."""
         feed, haul = self.feed, self.haul
-        self._clear()
+        for directory in (self.directory, self.shipped):
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir()
         with haul.listening(*feed.words, step=step) as killed:
             acknowledged = killed.send(feed.batches())
             killed.stop()
@@ -127,55 +132,44 @@ class SpoolRounds:
         assert done.was_killed or acknowledged == feed.count
         said = f"killed at {step}: {done.points[-1:]}\n{done.err}\nacknowledged {acknowledged}"
         try:
-            before = look(self.directory) if self.directory.exists() else Found([], [], set())
+            self._ship()
             again = haul(*feed.words)
             said += f"\nagain: {again.code}\n{again.out}{again.err}"
             assert again.code == 0
-            self._check(before, acknowledged)
+            self._check(acknowledged)
             self._feed_the_rest(acknowledged)
         except (AssertionError, ET.ParseError, ValueError, OSError) as error:
             error.add_note(said)
             raise
         return done.was_killed
 
-    def _check(self, before: Found, acknowledged: int) -> None:
-        found = look(self.directory)
-        assert set(before.names) <= set(found.names)
-        assert set(before.events) <= set(found.events)
-        sound = [each for each in range(self.feed.count) if each != _BROKEN]
+    def _ship(self) -> None:
+        """Take the finished files away; none may have a name that one had before."""
+        for path in self.directory.iterdir():
+            if _NAME.fullmatch(path.name):
+                assert not (self.shipped / path.name).exists(), f"{path.name} comes again"
+                path.rename(self.shipped / path.name)
+
+    def _found(self) -> Found:
+        self._ship()
+        left = {path.name for path in self.directory.iterdir()}
+        assert left <= {".haul-spool", "rejected"}, left
+        return Found(look(self.shipped), set(_rejected(self.directory / "rejected")))
+
+    def _check(self, acknowledged: int) -> None:
+        found = self._found()
+        sound = self.feed.sound
         assert found.events == sound[: len(found.events)], found
         missing = set(range(acknowledged)) - set(found.events) - found.rejected
         assert not missing, f"{missing} of {acknowledged} acknowledged are lost: {found}"
-        self._check_litter()
 
     def _feed_the_rest(self, acknowledged: int) -> None:
-        """Send what was not acknowledged, with the finished files shipped meanwhile: no name comes again."""
-        before = look(self.directory)
-        for name in before.names:
-            (self.directory / name).unlink()
+        """Send what was not acknowledged, as every client does."""
         with self.haul.listening(*self.feed.words) as last:
             rest = last.send(self.feed.batches(acknowledged))
             last.stop()
             done = last.running.end()
         assert (done.code, rest) == (0, self.feed.count - acknowledged), done.err
-        after = look(self.directory)
-        assert not set(before.names) & set(after.names)
-        assert sorted({*before.events, *after.events}) == [
-            each for each in range(self.feed.count) if each != _BROKEN
-        ]
-        assert _BROKEN in after.rejected
-        self._check_litter()
-
-    def _check_litter(self) -> None:
-        left = [path.name for path in self.directory.iterdir() if not _NAME.fullmatch(path.name)]
-        assert set(left) <= {".haul-spool", "rejected"}, left
-
-    def _clear(self) -> None:
-        import shutil
-
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-
-def steps_of(points: Sequence[object]) -> int:
-    """Return how many steps a run had."""
-    return len(points)
+        found = self._found()
+        assert sorted(set(found.events)) == self.feed.sound
+        assert _BROKEN in found.rejected

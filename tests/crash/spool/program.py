@@ -77,9 +77,7 @@ class Haul:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(str(path))
             # The name of a socket must not be long; that of a test's directory is.
-            running = self.start(
-                *words, "--socket", "s", step=step, NOTIFY_SOCKET=str(path)
-            )
+            running = self.start(*words, "--socket", "s", step=step, NOTIFY_SOCKET=str(path))
             handle = os.pidfd_open(running.pid)
             try:
                 yield Listening(running, str(self.cwd / "s"), notify, handle)
