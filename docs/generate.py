@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any, get_args
 from haulyard import errors, events
 from haulyard.cli import commands, exits, flags
 from haulyard.cli.parsing import build
-from haulyard.config import PROCESSING, SETTINGS, ProcessSettings, Setting, Settings
+from haulyard.config import (
+    PROCESSING,
+    SETTINGS,
+    SHIPPING,
+    ProcessSettings,
+    Setting,
+    Settings,
+    ShipSettings,
+)
 from haulyard.observe import lines
 
 if TYPE_CHECKING:
@@ -196,6 +204,11 @@ def processing() -> str:
     return _settings(PROCESSING, ProcessSettings(), set(PROCESSING) - {"s3_bucket", "s3_key"})
 
 
+def shipping() -> str:
+    """Return a table of the settings of `haul ship`."""
+    return _settings(SHIPPING, ShipSettings(), {"use_date_folders", "retries", "retry_base_delay"})
+
+
 def _settings(table: dict[str, Setting], defaults: object, settable: set[str]) -> str:
     rows = []
     for name, setting in table.items():
@@ -267,6 +280,7 @@ PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("commands.md", "commands"): command_reference,
     ("configuration.md", "settings"): settings,
     ("configuration.md", "processing"): processing,
+    ("configuration.md", "shipping"): shipping,
     ("configuration.md", "profile"): profile_keys,
     ("errors-and-exit-codes.md", "tree"): error_tree,
     ("errors-and-exit-codes.md", "codes"): exit_codes,

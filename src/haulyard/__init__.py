@@ -1,7 +1,7 @@
 """Moves data into, out of and inside S3 and S3-compatible stores, and accounts for every object.
 
 `Client` and `AsyncClient` are where programs begin, `Job` and `AsyncJob` are for bulk jobs, `Processor` and
-`AsyncProcessor` send records to an API;
+`AsyncProcessor` send records to an API, `RotatingSpool`, `Shipper` and `AsyncShipper` ship files;
 ``docs/python-api.md`` describes them with examples. All names are imported when they are first used:
 ``import haulyard`` costs nothing.
 """
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         S3RegionError,
         S3ServerError,
         SourceChanged,
+        SpoolError,
         StoreError,
         TransferError,
         TransportError,
@@ -86,7 +87,12 @@ if TYPE_CHECKING:
         Secret,
     )
     from haulyard.records.async_processor import AsyncProcessor
+    from haulyard.records.preview import Preview
     from haulyard.records.processor import Processor
+    from haulyard.records.status import RecordsStatus
+    from haulyard.spool.account import Shipped
+    from haulyard.spool.rotating import RotatingSpool
+    from haulyard.spool.shipping import AsyncShipper, Shipper
     from haulyard.stores.access import Probe
 
 __all__ = [
@@ -96,6 +102,7 @@ __all__ = [
     "AsyncClient",
     "AsyncJob",
     "AsyncProcessor",
+    "AsyncShipper",
     "BucketInfo",
     "ByteRange",
     "BytesMoved",
@@ -123,14 +130,17 @@ __all__ = [
     "PreconditionFailed",
     "PresignedPost",
     "PresignedUrl",
+    "Preview",
     "Probe",
     "Processor",
     "PutResult",
     "RecordError",
     "RecordFailed",
     "RecordsEnded",
+    "RecordsStatus",
     "RequestDone",
     "RequestRetried",
+    "RotatingSpool",
     "Rules",
     "RulesError",
     "S3ArchivedError",
@@ -149,7 +159,10 @@ __all__ = [
     "S3RegionError",
     "S3ServerError",
     "Secret",
+    "Shipped",
+    "Shipper",
     "SourceChanged",
+    "SpoolError",
     "StoreError",
     "Throttled",
     "TransferDone",
@@ -167,14 +180,20 @@ _MODULES = {
     "AsyncClient": "haulyard.client.async_client",
     "AsyncJob": "haulyard.jobs.async_job",
     "AsyncProcessor": "haulyard.records.async_processor",
+    "AsyncShipper": "haulyard.spool.shipping",
     "Client": "haulyard.client.client",
     "CommonPrefix": "haulyard.client.results",
     "Job": "haulyard.jobs.job",
     "Plan": "haulyard.jobs.plan",
+    "Preview": "haulyard.records.preview",
     "Probe": "haulyard.stores.access",
     "Processor": "haulyard.records.processor",
+    "RecordsStatus": "haulyard.records.status",
+    "RotatingSpool": "haulyard.spool.rotating",
     "Rules": "haulyard.jobs.rules",
     "RulesError": "haulyard.jobs.rules.mistakes",
+    "Shipped": "haulyard.spool.account",
+    "Shipper": "haulyard.spool.shipping",
     "TransferResult": "haulyard.client.results",
 }
 #: Where all other names come from; each is in one of them.

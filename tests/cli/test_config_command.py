@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from haulyard.cli.config import mask
-from haulyard.config import PROCESSING, SETTINGS
+from haulyard.config import PROCESSING, SETTINGS, SHIPPING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,8 @@ def test_every_setting_is_shown_with_its_origin(haul: Box, tmp_path: Path) -> No
     (tmp_path / "haul.toml").write_text("retries = 7")
     haul.environ["AWS_REGION"] = "eu-west-1"
     events = {event["name"]: event for event in haul("config", "--json", "--concurrency", "8").events}
-    assert list(events) == [*SETTINGS, *PROCESSING]
+    shipping = [f"ship.{name}" if name in SETTINGS else name for name in SHIPPING]
+    assert list(events) == [*SETTINGS, *PROCESSING, *shipping]
     shown = {name: (event.get("value"), event["origin"]) for name, event in events.items()}
     assert shown["concurrency"] == (8, "--concurrency")
     assert shown["region"] == ("eu-west-1", "AWS_REGION")

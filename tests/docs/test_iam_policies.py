@@ -50,6 +50,7 @@ _COMMANDS = {
     "`mv` down": ["mv s3://{b}/d moved"],
     "`process` of an object": ["process s3://{b}/a --format jsonl --to http://127.0.0.1:9/ --dry-run"],
     "`process` of a prefix": ["process s3://{b}/t/ --format jsonl --to http://127.0.0.1:9/ --dry-run"],
+    "`ship`": ["ship tree --to s3://{b}/shipped/ --settle 0"],
     "`plan`": [
         "plan copy s3://{b}/t/ s3://{b}/j/ --job copy",
         "plan retag s3://{b}/tagged/ --tag a=b --job retag",

@@ -49,7 +49,9 @@ def test_the_reference_names_all_that_there_is_and_nothing_else() -> None:
         haulyard.AsyncClient,
         haulyard.AsyncJob,
         haulyard.AsyncProcessor,
+        haulyard.AsyncShipper,
         haulyard.Plan,
+        haulyard.RotatingSpool,
         haulyard.Rules,
     )
     methods = {name for each in described for name, _ in inspect.getmembers(each) if not name.startswith("_")}

@@ -1,7 +1,7 @@
 """Show the value of every setting and where it came from. Secrets are masked.
 
-Behind those that commands share come those of haul process. The variable that sets one is HAUL_ and its name
-in capitals; --json tells it, too.
+Behind those that commands share come those of haul process and haul ship. The variable that sets one is HAUL_
+and its name in capitals; --json tells it, too.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from haulyard.cli import exits, flags
-from haulyard.config import PROCESSING, SETTINGS, ProcessSettings
+from haulyard.config import PROCESSING, SETTINGS, SHIPPING, ProcessSettings, ShipSettings
 from haulyard.observe.lines import escape
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Mapping
 
     from haulyard.cli.context import Context
-    from haulyard.config import Settings
+    from haulyard.config import Setting, Settings
 
 EXAMPLES = ("haul config", "haul config --region eu-central-1 --json")
 
@@ -77,7 +78,12 @@ def run(options: Options, context: Context) -> int:
     """Show the settings."""
     del options
     settings = context.settings
-    values = [*_settings(settings), *_of_processing(context), *_credentials(settings)]
+    values = [
+        *_settings(settings),
+        *_owned("process", PROCESSING, ProcessSettings, context),
+        *_owned("ship", SHIPPING, ShipSettings, context),
+        *_credentials(settings),
+    ]
     width = max(len(value.origin) for value in values)
     context.output.results(replace(value, width=width) for value in values)
     return exits.OK
@@ -100,13 +106,19 @@ def _settings(settings: Settings) -> list[Value]:
     ]
 
 
-def _of_processing(context: Context) -> list[Value]:
-    given, origins = context.resolve_owned(PROCESSING, {})
-    own = ProcessSettings(**given)
-    values = ((setting, _visible(getattr(own, name))) for name, setting in PROCESSING.items())
+def _owned(verb: str, table: Mapping[str, Setting], own: type, context: Context) -> list[Value]:
+    """Return the settings of one command; one that is called as a shared one is has its verb before it."""
+    given, origins = context.resolve_owned(table, {})
+    values = own(**given)
     return [
-        Value(setting.name, value, origins.get(setting.name, "default"), setting.variable, setting.help)
-        for setting, value in values
+        Value(
+            f"{verb}.{name}" if name in SETTINGS else name,
+            _visible(getattr(values, name)),
+            origins.get(name, "default"),
+            setting.variable,
+            setting.help,
+        )
+        for name, setting in table.items()
     ]
 
 
