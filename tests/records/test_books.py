@@ -229,3 +229,30 @@ class _Noticing(MemoryStore):
 class _Refusing(MemoryStore):
     async def put(self, key: str, body: Body, options: PutOptions = PUT) -> PutResult:
         raise AccessDenied(f"{key} may not be written", operation="put", key=key)
+
+
+async def test_the_last_segment_is_delivered_once_and_not_beside_the_run(tmp_path: Path) -> None:
+    async with ApiServer() as api:
+        work, _ = await _with_answers(tmp_path, api.url, 50)
+        store = _Alone()
+        work.around = replace(work.around, answers=Place(store, ""))
+        assert (await work.run()).is_finished
+        assert (store.most, len(store.keys)) == (1, 1)
+
+
+class _Alone(MemoryStore):
+    """Counts how many write at a time, and what."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = self.now = 0
+        self.keys: list[str] = []
+
+    async def put(self, key: str, body: Body, options: PutOptions = PUT) -> PutResult:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        self.keys.append(key)
+        await asyncio.sleep(0.05)
+        result = await super().put(key, body, options)
+        self.now -= 1
+        return result

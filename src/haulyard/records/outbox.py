@@ -48,10 +48,14 @@ class Outbox:
         self._emit = emit
         self._task: asyncio.Task[None] | None = None
         self._not_before = 0.0
+        self._is_ending = False
 
     def look(self) -> None:
         """Begin to deliver what is due, unless that is under way; to be called after a commit."""
-        if self._responses.due and self._task is None and time.monotonic() >= self._not_before:
+        # One at a time delivers.
+        if self._is_ending or self._task is not None or time.monotonic() < self._not_before:
+            return
+        if self._responses.due:
             self._task = asyncio.create_task(self._try())
 
     async def end(self, books: Books) -> None:
@@ -61,6 +65,7 @@ class Outbox:
             StoreError: The store does not take it.
             JobError: The books cannot be kept, or a segment is damaged.
         """
+        self._is_ending = True
         await self.close()
         self._responses.end_segment()
         await books.commit()
