@@ -98,7 +98,7 @@ class Shipment:
         self._weather = Weather(rules.base_delay)
         self._waiting = Waiting()
         pause = max(rules.settle, rules.base_delay)
-        self._settler = Settler(premises, self._waiting, pause, emit, on_result, note, self._wait_for)
+        self._settler = Settler(premises, self._waiting, pause, emit, on_result, note, self._on_trouble)
         self._oldest = 0.0
         self._refused: set[str] = set()
         self._flying = self._large = self._passed = 0
@@ -370,6 +370,13 @@ class Shipment:
     def _put_off(self, name: str, pause: float) -> None:
         self._settler.vitals.retries += 1
         self._waiting.put_off(name, time.monotonic() + pause)
+
+    def _on_trouble(self, error: HaulError) -> None:
+        """Nothing can be let go of, for the state cannot be written; that files pass does not mend it."""
+        if self._once:
+            self._end(error)
+        else:
+            self._wait_for(error)
 
     def _wait_for(self, error: HaulError) -> None:
         """Let nobody go for a while, or end where waiting is of no use, or not wanted."""
