@@ -272,7 +272,7 @@ def test_a_limit_that_was_not_used_for_a_good_while_is_lifted() -> None:
 def test_a_limit_that_is_used_is_never_lifted_at_once() -> None:
     """It would let go a burst of which most is refused; the limit rises out of the way instead."""
     rate = throttled_at(100, 100.0)
-    now = use_up(rate, 100.0, 15.0)
+    now = use_up(rate, 100.0, 5.0)
     assert limit_of(rate) > 1000
     accept(rate, 300, now, now + RELEASE_AFTER + 1.0)
     assert rate.limit is None
