@@ -113,7 +113,7 @@ def test_what_is_written_between_the_look_and_the_removal_is_not_lost(
         rename(source, target, **more)
 
     opened = open_(stack, spool)
-    monkeypatch.setattr(letting_go.os, "rename", write_first)
+    monkeypatch.setattr(os, "rename", write_first)
     assert opened([one]) == ["changed"]
     assert (spool / "a.xml").read_text() == "contentmore"
 
@@ -144,7 +144,7 @@ def test_a_file_is_moved_to_another_filesystem(
 
     done = tmp_path / "done"
     opened, one = open_(stack, spool, "move", str(done)), leaving(stack, spool)
-    monkeypatch.setattr(letting_go.os, "rename", refuse)
+    monkeypatch.setattr(os, "rename", refuse)
     assert opened([one]) == ["left"]
     assert [path.name for path in done.iterdir()] == ["a.xml"]
     assert (done / "a.xml").read_text() == "content"
@@ -183,7 +183,7 @@ def test_what_cannot_be_removed_is_an_error_and_has_its_name_back(
             raise PermissionError(1, "Operation not permitted")
         unlink(path, dir_fd=dir_fd)
 
-    monkeypatch.setattr(letting_go.os, "unlink", refuse)
+    monkeypatch.setattr(os, "unlink", refuse)
     (fate,) = opened([one])
     assert isinstance(fate, SpoolError)
     assert "Operation not permitted" in str(fate)

@@ -271,7 +271,8 @@ async def test_a_large_file_goes_in_parts_and_leaves_nothing_behind(yard: Yard) 
 async def test_an_upload_that_was_cut_off_continues_as_the_same_object(yard: Yard) -> None:
     yard.settings = replace(yard.settings, part_size=5 * MIB)
     yard.write("big.xml", os.urandom(11 * MIB))
-    put_part, sent = MemoryStore.put_part, []
+    put_part = MemoryStore.put_part
+    sent: list[int] = []
 
     async def cut_off(key: str, upload_id: str, number: int, *more: Any) -> Any:
         if number == 3 and len(sent) < 4:
@@ -300,7 +301,7 @@ async def test_the_upload_of_a_file_that_is_gone_is_aborted(yard: Yard) -> None:
         raise S3ServerError("out of order")
 
     put_part = yard.store.put_part
-    yard.store.put_part = down  # type: ignore[method-assign]
+    yard.store.put_part = down  # type: ignore[method-assign,assignment]
     yard.rules = replace(yard.rules, tries=2)
     with pytest.raises(S3ServerError):
         await yard.ship()
@@ -314,7 +315,7 @@ async def test_the_upload_of_a_file_that_is_gone_is_aborted(yard: Yard) -> None:
 
 async def test_a_file_that_changes_while_it_is_sent_is_not_counted(yard: Yard) -> None:
     path = yard.write("a.xml", b"short")
-    yard.store.on_write = lambda key: path.write_bytes(b"longer now")  # type: ignore[assignment,return-value]
+    yard.store.on_write = lambda key: path.write_bytes(b"longer now")  # type: ignore[assignment]
     account = await yard.ship()
     assert (account.shipped, account.failed, account.unfinished) == (0, 0, 1)
     assert path.read_bytes() == b"longer now"
@@ -424,16 +425,17 @@ async def test_while_watching_credentials_are_read_again(yard: Yard) -> None:
 
 
 async def test_while_watching_files_go_when_somebody_says_that_they_came(yard: Yard) -> None:
-    queue: asyncio.Queue[None] = asyncio.Queue()
+    queue: asyncio.Queue[str] = asyncio.Queue()
 
     async def arrivals() -> AsyncIterator[None]:
         while True:
-            yield await queue.get()
+            await queue.get()
+            yield
 
     stopping = asyncio.Event()
     running = asyncio.create_task(yard.ship(once=False, arrivals=arrivals(), stopping=stopping))
     yard.write("later.xml")
-    queue.put_nowait(None)
+    queue.put_nowait("later.xml")
     await stopped_when(stopping, lambda: bool(yard.results))
     assert (await running).shipped == 1
 
