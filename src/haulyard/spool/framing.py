@@ -74,9 +74,10 @@ class JsonLines:
         """Return the events that end in ``data``."""
         if self._is_skipping:
             return self._skip(data)
+        may_break = b"\r" in data or b"\r" in self._rest
         lines = (self._rest + data).split(b"\n") if self._rest else data.split(b"\n")
         self._rest = lines.pop()
-        batch = self._judge(lines, may_break=b"\r" in data)
+        batch = self._judge(lines, may_break=may_break)
         if len(self._rest) > self._max:
             batch.rejected.append(Rejected(self._rest, f"longer than {self._max} bytes without a line break"))
             self._rest, self._is_skipping = b"", True

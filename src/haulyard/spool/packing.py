@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from haulyard.errors import ConfigError
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 COMPRESSIONS: Final = ("gzip", "zstd")
 _GZIP: Final = 31
-_PIECE: Final = 1 << 20
+_PIECE: Final = 1 << 16
 
 
 class Packer(Protocol):
@@ -109,13 +110,29 @@ def packer(compress: str) -> Packer:
 def unpacked(path: str, compress: str) -> Iterator[bytes]:
     """Yield the content of a file, up to where it was torn. Raises OSError, ConfigError."""
     decompress, ended = _unpacker(compress)
+    done = 0
     with open(path, "rb") as file:
         while piece := file.read(_PIECE):
             try:
                 content = decompress(piece)
             except ended:
+                yield from _byte_by_byte(path, compress, done)
                 return
+            done += len(piece)
             if content:
+                yield content
+
+
+def _byte_by_byte(path: str, compress: str, done: int) -> Iterator[bytes]:
+    """Yield the content behind ``done`` bytes of the file, where damage is near: with it comes nothing."""
+    decompress, ended = _unpacker(compress)
+    with open(path, "rb") as file, suppress(*ended):
+        while done:
+            piece = file.read(min(done, _PIECE))
+            done -= len(piece)
+            decompress(piece)
+        for byte in file.read(_PIECE):
+            if content := decompress(bytes((byte,))):
                 yield content
 
 
