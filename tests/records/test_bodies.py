@@ -28,6 +28,18 @@ def test_json_is_sent_as_it_was_read(shape: Shape, size: int, records: list[byte
     assert media_type == "application/json"
 
 
+@pytest.mark.parametrize(
+    ("shape", "template", "body"),
+    [
+        ("form", "", b"id=123456789012345678901234567890&in=%5B18446744073709551616%5D"),
+        ("template", "<{{id}} {{in}}>", b"<123456789012345678901234567890 [18446744073709551616]>"),
+    ],
+)
+def test_integers_beyond_64_bits_keep_all_of_their_digits(shape: Shape, template: str, body: bytes) -> None:
+    encode, _ = encoder(shape, template, 1)
+    assert encode([b'{"id":123456789012345678901234567890,"in":[18446744073709551616]}']) == body
+
+
 def test_a_form_has_the_fields_of_the_record() -> None:
     encode, media_type = encoder("form", "", 1)
     body = encode(['{"name":"Ann & Bö","n":7,"x":null,"yes":true,"in":[1,2]}'.encode()])

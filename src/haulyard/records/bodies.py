@@ -6,9 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlencode
 
-import orjson
-
 from haulyard.errors import ConfigError, RecordError
+from haulyard.records import values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,7 +55,7 @@ def _array(records: Sequence[bytes]) -> bytes:
 
 
 def _form(records: Sequence[bytes]) -> bytes:
-    record = orjson.loads(records[0])
+    record = values.loads(records[0])
     if not isinstance(record, dict):
         raise RecordError("a form is made of a record with fields", hint="send it as JSON")
     pairs = [(name, "" if value is None else _plain(value)) for name, value in record.items()]
@@ -64,7 +63,7 @@ def _form(records: Sequence[bytes]) -> bytes:
 
 
 def _plain(value: object) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else values.dumps(value).decode()
 
 
 def _templated(template: str, *, several: bool) -> Encode:
@@ -84,7 +83,7 @@ def _templated(template: str, *, several: bool) -> Encode:
 
     def encode(records: Sequence[bytes]) -> bytes:
         whole = _array(records) if several else records[0]
-        fields: Any = None if set(names) == {"*"} else orjson.loads(whole)
+        fields: Any = None if set(names) == {"*"} else values.loads(whole)
         made = list(texts)
         for at, name in enumerate(names):
             made[2 * at + 1] = whole if name == "*" else _field(fields, name)
@@ -96,4 +95,4 @@ def _templated(template: str, *, several: bool) -> Encode:
 def _field(record: object, name: str) -> bytes:
     if not isinstance(record, dict) or name not in record:
         raise RecordError(f"the record has no field {name!r}, which the template wants")
-    return orjson.dumps(record[name])
+    return values.dumps(record[name])

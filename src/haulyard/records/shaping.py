@@ -5,20 +5,15 @@ Where nothing of that is asked for, rows go as they were read, and cost nothing.
 
 from __future__ import annotations
 
-import json
-import re
 import sys
 from collections.abc import Iterator
-from decimal import Decimal
 from hashlib import blake2b
 from importlib import import_module
 from inspect import isasyncgenfunction, iscoroutinefunction
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
 from haulyard.errors import ConfigError, RecordError
+from haulyard.records import values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,8 +24,6 @@ if TYPE_CHECKING:
     Transform = Callable[[Any], Any]
 
 _HASHES: Final = 1 << 32
-#: Integers of so many digits may not fit into 64 bits, which is all that orjson has.
-_LONG: Final = re.compile(rb"[0-9]{19}")
 
 
 class Shaper:
@@ -74,17 +67,17 @@ class Shaper:
             return ()
         if not self._touches:
             return (record,)
-        value = _loaded(record)
+        value = values.loads(record)
         if (self._fields or self._renames) and isinstance(value, dict):
             value = self._cut(value)
         if self._transform is None:
-            return (_dumped(value),)
+            return (values.dumps(value),)
         made = self._transform(value)
         if made is None:
             return ()
         if isinstance(made, (list, tuple, Iterator)):
-            return [_dumped(each) for each in made if each is not None]
-        return (_dumped(made),)
+            return [values.dumps(each) for each in made if each is not None]
+        return (values.dumps(made),)
 
     def _cut(self, record: dict[str, Any]) -> dict[str, Any]:
         names = self._fields or tuple(record)
@@ -124,24 +117,3 @@ def load_transform(name: str) -> Transform:
         raise ConfigError(f"--transform {name} is no plain function", hint="def clean(record): return record")
     function: Transform = found
     return function
-
-
-def _loaded(record: bytes) -> Any:  # noqa: ANN401 -- whatever JSON it is
-    return json.loads(record) if _LONG.search(record) else orjson.loads(record)
-
-
-def _dumped(value: object) -> bytes:
-    try:
-        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS, default=_plain)
-    except orjson.JSONEncodeError:
-        # Integers beyond 64 bits.
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain).encode()
-
-
-def _plain(value: object) -> object:
-    """Return what stands for a value that JSON does not know; raises TypeError where nothing does."""
-    if isinstance(value, (Decimal, PurePath)):
-        return str(value)
-    if isinstance(value, (set, frozenset)):
-        return sorted(value, key=str)
-    raise TypeError(f"{type(value).__name__} is nothing that JSON has")
