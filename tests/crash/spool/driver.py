@@ -123,7 +123,7 @@ class Steps(Points):
         self._is_half = target.endswith(":half")
 
     @contextmanager
-    def passing(self, kind: str, what: str) -> Iterator[bool]:
+    def step(self, kind: str, what: str) -> Iterator[bool]:
         """Make one step; True where it is to be made by half, and then to end."""
         here = _STEP, next(self._counters[_STEP])
         _write(self._trace, f"{_STEP} {here[1]} {os.getpid()} {kind} {what}\n".encode(errors="replace"))
@@ -156,16 +156,16 @@ def install(steps: Steps) -> None:
     send, change, line = HttpClient.send, State._change, listening._line
 
     async def sending(client: HttpClient, *words: Any, **more: Any) -> Any:
-        with steps.passing("request", f"{words[0]} {words[2]}?{words[3]}"):
+        with steps.step("request", f"{words[0]} {words[2]}?{words[3]}"):
             return await send(client, *words, **more)
 
     @contextmanager
     def changing(state: State) -> Iterator[Any]:
-        with steps.passing("commit", ""), change(state) as execute:
+        with steps.step("commit", ""), change(state) as execute:
             yield execute
 
     def telling(fields: dict[str, object]) -> bytes:
-        with steps.passing("told", str(fields)):
+        with steps.step("told", str(fields)):
             return line(fields)
 
     for place, name, replacement in (
@@ -195,14 +195,14 @@ class _Seams:
     def _write(self, descriptor: int, data: bytes) -> int:
         if (path := self._steps.concerns(descriptor)) is None:
             return _write(descriptor, data)
-        with self._steps.passing("write", os.path.basename(path)) as is_half:
+        with self._steps.step("write", os.path.basename(path)) as is_half:
             if self._disk is not None:
                 self._disk.writes(descriptor)
             return _write(descriptor, data[: len(data) // 2] if is_half else data)
 
     def _syncing(self, real: Callable[[int], None]) -> Callable[[int], None]:
         def sync(descriptor: int) -> None:
-            with self._steps.passing("sync", os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))):
+            with self._steps.step("sync", os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))):
                 real(descriptor)
                 if self._disk is not None:
                     self._disk.synced(descriptor)
@@ -213,7 +213,7 @@ class _Seams:
         whole = self._steps.path(path, dir_fd)
         if not flags & os.O_CREAT or os.path.lexists(whole):
             return _open(path, flags, mode, dir_fd=dir_fd)
-        with self._steps.passing("name", os.path.basename(whole)):
+        with self._steps.step("name", os.path.basename(whole)):
             descriptor = _open(path, flags, mode, dir_fd=dir_fd)
             if self._disk is not None:
                 self._disk.made(whole)
@@ -223,7 +223,7 @@ class _Seams:
         def name(source: str, destination: str, **more: Any) -> None:
             old = self._steps.path(source, more.get("src_dir_fd"))
             new = self._steps.path(destination, more.get("dst_dir_fd"))
-            with self._steps.passing("name", os.path.basename(new)):
+            with self._steps.step("name", os.path.basename(new)):
                 before = self._disk.held(new) if self._disk is not None else None
                 real(source, destination, **more)
                 if self._disk is not None and real is _link:
@@ -239,7 +239,7 @@ class _Seams:
             # It raises what has to be raised.
             _unlink(path, dir_fd=dir_fd)
             return
-        with self._steps.passing("remove", os.path.basename(whole)):
+        with self._steps.step("remove", os.path.basename(whole)):
             before = self._disk.held(whole) if self._disk is not None else None
             _unlink(path, dir_fd=dir_fd)
             if self._disk is not None:

@@ -5,15 +5,13 @@ No event that was acknowledged is lost, none is in a file twice, and no name is 
 
 from __future__ import annotations
 
-from itertools import count, takewhile
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.crash.spool.events import Feed, SpoolRounds
+from tests.crash.spool.steps import kill_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.crash.spool.program import Haul
 
 MOMENTS = ("before", "half", "power")
@@ -25,12 +23,6 @@ FEEDS = {
 }
 #: From one step to the next that is tried; where that begins differs.
 _STRIDE = 17
-
-
-def kill_at(round_of: Callable[[str], bool], moment: str, start: int, stride: int) -> int:
-    """Kill at steps until there are no more; return at how many."""
-    numbers = count(start, stride)
-    return sum(1 for _ in takewhile(lambda number: round_of(f"step:{number}:{moment}"), numbers))
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
