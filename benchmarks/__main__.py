@@ -33,6 +33,7 @@ from benchmarks import (
     resume_1m,
     small_down,
     small_up,
+    spool_events,
     startup,
     sync_1m,
     throttled,
@@ -67,6 +68,7 @@ ROWS: dict[str, Comparison] = {
         process_batches,
         process_memory,
         process_resume,
+        spool_events,
         startup,
     )
 } | {row.name: row for row in throttled.ROWS}
