@@ -398,7 +398,15 @@ class Shipment:
         backlog = f"{vitals.files} files of {vitals.bytes} bytes wait"
         said = f"nothing can be shipped, again in {pause:.1f} s; {backlog}: {error}"
         self._emit(Warned(said, error.hint))
-        asyncio.get_running_loop().call_later(pause + 0.001, self._news.set)
+        self._wake_later()
+
+    def _wake_later(self) -> None:
+        """Let one go ahead when the pause is over; timers may be early by the tick of their clock."""
+        left = self._weather.left(time.monotonic())
+        if left and not self._halted.is_set():
+            asyncio.get_running_loop().call_later(left, self._wake_later)
+        else:
+            self._news.set()
 
     async def _give_up(self, candidate: Candidate, error: HaulError, tries: int) -> None:
         """Put a file aside with the reason, and abort what was begun of it."""

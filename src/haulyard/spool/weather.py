@@ -97,6 +97,10 @@ class Weather:
         """Whether one file has to go ahead of the others."""
         return self.failures > 0
 
+    def left(self, now: float) -> float:
+        """Return in how many seconds that one may go."""
+        return max(0.0, self._until - now)
+
     def is_pausing(self, now: float) -> bool:
         """Whether not even that one may go yet."""
         return now < self._until
