@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import struct
 import time
 from typing import TYPE_CHECKING
@@ -191,6 +192,21 @@ def test_comments_without_end_do_not_take_exponential_time() -> None:
     started = time.process_time()
     run("xml", b"<!--a-->" * 2_000 + b"text")
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize("broken", [*BROKEN, b"<!DOCTYPE a><a/>", b'<?xml version="1.0" encoding="x"?><a/>'])
+def test_parsers_are_gone_without_a_collection(broken: bytes) -> None:
+    def parsers() -> int:
+        return sum(type(each).__name__ == "xmlparser" for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = parsers()
+        run("xml", (b"<a/>" + broken) * 20)
+        assert parsers() <= before
+    finally:
+        gc.enable()
 
 
 def test_a_large_document_is_found_though_it_comes_in_many_pieces() -> None:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 from xml.parsers import expat
 
-from haulyard.spool.documents import BOM, declared_encoding, why
+from haulyard.spool.documents import BOM, declared_encoding, let_go, why
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +80,8 @@ def locate(held: bytes) -> Located:
     except expat.ExpatError as error:
         at = lead + max(0, parser.ErrorByteIndex)
         wrong = why(error)
+    finally:
+        let_go(parser)
     return Located(end, wrong, root, name.encode(encoding), at)
 
 

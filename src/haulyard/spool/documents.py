@@ -102,7 +102,14 @@ def xml_event(event: bytes) -> bytes:
         parser.Parse(event, True)  # noqa: FBT003 -- expat's own
     except expat.ExpatError as error:
         raise Malformed(why(error)) from None
+    finally:
+        let_go(parser)
     return event[begin:]
+
+
+def let_go(parser: expat.XMLParserType) -> None:
+    """Take its handlers from a parser: they know it, and a circle of both stays until it is collected."""
+    parser.StartElementHandler = parser.EndElementHandler = parser.DefaultHandler = None
 
 
 def why(error: expat.ExpatError) -> str:
