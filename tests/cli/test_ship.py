@@ -52,7 +52,7 @@ def test_files_go_where_the_flags_say_and_each_is_told(ship: Any, server: FaultS
     assert server.objects["bucket", key] == b"<e/>"
     assert result.out.splitlines() == [
         f"shipped: {spool}/20250729_161500.xml to s3://bucket/{key}",
-        "1 files of 4 bytes shipped",
+        "1 file shipped (4 B)",
     ]
     assert os.listdir(spool) == [".haul-ship"]
 

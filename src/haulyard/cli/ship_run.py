@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from haulyard.cli import exits
+from haulyard.cli.formats import human_size
 from haulyard.config import SHIPPING, ShipSettings
 from haulyard.errors import ConfigError
+from haulyard.journal.reporting.wording import things
 from haulyard.observe.lines import describe_error, error_fields, escape
 from haulyard.spool.arrivals import watching
 from haulyard.spool.batch_files import Listed, Place
@@ -252,13 +254,13 @@ class Summary:
     def text(self) -> str:
         """Return it for people."""
         account = self.account
-        parts = [f"{account.shipped} files of {account.bytes} bytes shipped"]
+        parts = [f"{things(account.shipped, 'file')} shipped ({human_size(account.bytes)})"]
         if account.recognised:
-            parts.append(f"{account.recognised} of them were there already")
+            parts.append(f"{account.recognised:,} there already")
         if account.failed:
-            parts.append(f"{account.failed} failed ({account.quarantined} are in quarantine/)")
+            parts.append(f"{account.failed:,} failed ({account.quarantined:,} in quarantine/)")
         if account.unfinished:
-            parts.append(f"{account.unfinished} are not finished yet")
+            parts.append(f"{account.unfinished:,} not finished yet")
         return ", ".join(parts)
 
     def fields(self) -> dict[str, object]:
