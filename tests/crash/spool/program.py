@@ -99,9 +99,9 @@ class Listening:
 
     def send(self, batches: Sequence[bytes]) -> int:
         """Send batches, each once that before it is acknowledged; return how many events were."""
-        ready, _, _ = select.select([self.notify, self.handle], [], [], PATIENCE)
+        ready, _, _ = select.select([self.notify.fileno(), self.handle], [], [], PATIENCE)
         assert ready, "it neither listens nor ends"
-        if self.notify not in ready:
+        if self.notify.fileno() not in ready:
             return 0
         acknowledged = 0
         with socket.socket(socket.AF_UNIX) as connection, suppress(ConnectionError, FileNotFoundError):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MOMENTS = ("before", "after", "half")
 #: From one step to the next that is tried; where that begins differs.
-_STRIDE = 5
+_STRIDE = 8
 
 
 def start_of(name: str, moment: str) -> int:

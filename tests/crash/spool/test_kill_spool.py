@@ -22,14 +22,14 @@ FEEDS = {
     "json zstd": Feed("json", "zstd"),
 }
 #: From one step to the next that is tried; where that begins differs.
-_STRIDE = 17
+_STRIDE = 23
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("name", FEEDS)
 def test_no_acknowledged_event_is_lost(haul: Haul, name: str, moment: str) -> None:
     start = 1 + (list(FEEDS).index(name) + 5 * MOMENTS.index(moment)) % _STRIDE
-    assert kill_at(SpoolRounds(haul, FEEDS[name]).kill, moment, start, _STRIDE) > 2
+    assert kill_at(SpoolRounds(haul, FEEDS[name]).kill, moment, start, _STRIDE) > 1
 
 
 @pytest.mark.soak
