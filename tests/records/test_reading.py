@@ -239,7 +239,7 @@ async def test_what_was_read_before_compressed_data_ends_counts() -> None:
 
 async def test_compressed_parquet_is_refused() -> None:
     store = MemoryStore()
-    with pytest.raises(ConfigError, match="compressed Parquet"):
+    with pytest.raises(RecordError, match="compressed Parquet"):
         await read(store, await source(store, "x.parquet.gz", gzip.compress(parquet())), ReadOptions())
 
 

@@ -15,6 +15,7 @@ from tests.records.working import csv_of, delivered, working
 from haulyard.errors import JobError
 from haulyard.events import CallFailed, CallsPaused, RecordsEnded
 from haulyard.records import processing
+from haulyard.records.ledger import Ledger
 from haulyard.records.pacer import Limit, Pacer
 from haulyard.stores.memory import MemoryStore
 from haulyard.testing.api import ApiServer, Rule
@@ -214,6 +215,17 @@ async def test_a_source_that_goes_while_calls_of_it_are_open_is_unread_the_next_
         work.around = replace(work.around, stopping=asyncio.Event())
         outcome = await work.run()
         assert (outcome.is_finished, outcome.unread) == (True, 1)
+
+
+async def test_columns_of_the_same_name_make_their_object_unread_and_the_others_go_on(tmp_path: Path) -> None:
+    async with ApiServer() as api:
+        objects = {"a.csv": csv_of(3), "b.csv": b"id,id\n1,2\n", "c.csv": csv_of(3)}
+        work = await working(tmp_path, api.url, objects)
+        outcome = await work.run()
+        assert (outcome.is_finished, outcome.unread, outcome.account.delivered) == (True, 1, 6)
+        with Ledger.open(work.folder, read_only=True) as ledger:
+            (reason,) = ledger.unread().values()
+        assert "several columns named 'id' (--columns gives" in reason
 
 
 async def test_damaged_gzip_is_unread_with_the_reason_and_the_others_go_on(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from haulyard.errors import RecordError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from haulyard.errors import HaulError
     from haulyard.records.bodies import Encode
     from haulyard.records.ledger_rows import Kept
     from haulyard.records.model import Address, Flaw
@@ -186,6 +187,11 @@ def _others(origins: Sequence[Origin]) -> str:
 def describe_flaw(flaw: Flaw) -> str:
     """Return why a record cannot be read and where it begins, for people."""
     return f"{flaw.reason} ({f'byte {flaw.offset}' if flaw.line else f'row {flaw.offset}'})"
+
+
+def why_unread(error: HaulError) -> str:
+    """Return why an object cannot be read to its end, and what helps where that is known, for people."""
+    return f"{error} ({error.hint})" if isinstance(error, RecordError) and error.hint else str(error)
 
 
 def why_not(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from haulyard.errors import NotFound, RecordError
 from haulyard.records.books import letter_of
-from haulyard.records.calls import Origin, Ticket, describe_flaw, why_not
+from haulyard.records.calls import Origin, Ticket, describe_flaw, why_not, why_unread
 from haulyard.records.model import Address
 from haulyard.records.reading_ahead import opened_ahead
 
@@ -93,7 +93,7 @@ class Intake:
                         async for block in blocks:
                             yield block
                 except (RecordError, NotFound) as error:
-                    books.unread(number, str(error))
+                    books.unread(number, why_unread(error))
                     is_whole = False
                 books.progress.object_read(number, is_whole=is_whole)
                 books.account.objects = max(books.account.objects, number)

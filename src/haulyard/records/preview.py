@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from haulyard.errors import NotFound, RecordError
 from haulyard.journal.reporting import wording
-from haulyard.records.calls import describe_flaw, why_not
+from haulyard.records.calls import describe_flaw, why_not, why_unread
 from haulyard.records.model import Address
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ async def preview(
                 try:
                     await made.read(read(source, 0, 0), stopped)
                 except (RecordError, NotFound) as error:
-                    made.fail(str(error))
+                    made.fail(why_unread(error))
     return made.finished()
 
 

@@ -7,12 +7,12 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
-from haulyard.errors import ConfigError, JobError, PreconditionFailed
+from haulyard.errors import ConfigError, JobError, PreconditionFailed, RecordError
 from haulyard.models import ByteRange, GetOptions
 from haulyard.records.formats import json_lines, json_values
 from haulyard.records.formats.compression import Inflater
 from haulyard.records.formats.cutting import GRID, MAX_RECORD, Cutter, LineEnds, Start
-from haulyard.records.formats.delimited import DelimitedRows, Dialect, check_columns, find_header
+from haulyard.records.formats.delimited import DelimitedRows, Dialect, doubled, find_header
 from haulyard.records.formats.detection import (
     HEAD,
     PARQUET_MAGIC,
@@ -67,7 +67,8 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         self.dialect("csv")
-        check_columns(self.columns, "--columns")
+        if double := doubled(self.columns):
+            raise ConfigError(f"--columns has several columns named {double}")
         Charset(self.encoding, b"", b"")
 
     def dialect(self, form: Format) -> Dialect:
@@ -126,7 +127,7 @@ async def blocks(
     Raises:
         JobError: The object is not the one that ``source`` means any more.
         RecordError: It is damaged, or not what it seems to be. All before that was yielded.
-        ConfigError: Columns have the same name or are missing, or a library is.
+        ConfigError: A column that is wanted is missing, or a library is.
         NotFound: It is gone.
     """
     reading = _Reading(store, source, options, listeners)
@@ -229,7 +230,7 @@ class _Reading:
         # No more than what is always there: the same object has the same format in every run.
         form = options.format or format_of(key, _as_utf8(options.encoding, head[:HEAD])) or "csv"
         if compression and (form == "parquet" or head.startswith(PARQUET_MAGIC)):
-            raise ConfigError(f"{self._name} is compressed Parquet", hint="inflate it first")
+            raise RecordError(f"{self._name} is compressed Parquet", hint="inflate it first")
         charset = Charset(options.encoding, head, self._specials(form))
         nature = _Nature(form, compression, charset)
         if form == "parquet" or (not whole and not nature.is_seekable):

@@ -233,10 +233,10 @@ def test_the_header_is_the_first_record_that_is_not_empty() -> None:
 
 
 def test_headers_that_cannot_be_one_are_refused() -> None:
-    with pytest.raises(ConfigError, match="several columns named 'a'") as caught:
+    with pytest.raises(RecordError, match="several columns named 'a'") as caught:
         header(b"a,b,a\n")
     assert "--columns" in caught.value.hint
-    with pytest.raises(ConfigError, match="carriage returns alone"):
+    with pytest.raises(RecordError, match="carriage returns alone"):
         header(b"a,b\r1,2\r")
     with pytest.raises(RecordError, match="does not end"):
         header(b'a,"b\n1,2\n')

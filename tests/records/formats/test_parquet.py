@@ -125,7 +125,7 @@ def test_only_the_columns_that_are_wanted_are_read_in_the_order_of_the_request()
 
 def test_columns_of_the_same_name_are_refused() -> None:
     table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
-    with pytest.raises(ConfigError, match="several columns named 'a'"):
+    with pytest.raises(RecordError, match="several columns named 'a'"):
         Reading(written(table))
 
 

@@ -111,8 +111,8 @@ def find_header(
     without any record has no columns.
 
     Raises:
-        ConfigError: Columns have the same name, or lines end in carriage returns alone.
-        RecordError: It is not valid text, or not a header at all.
+        RecordError: It is not valid text, not a header at all, columns have the same name, or lines end in
+            carriage returns alone.
     """
     ends = dialect.ends()
     at = start.offset
@@ -135,12 +135,17 @@ def find_header(
     return Header(columns, Start(end, line))
 
 
+def doubled(columns: Sequence[str]) -> str:
+    """Return the names that several columns have, for people; ``""`` where there are none."""
+    return ", ".join(repr(column) for column, count in Counter(columns).items() if count > 1)
+
+
 def check_columns(columns: Sequence[str], name: str) -> None:
-    """Raise ConfigError where columns have the same name."""
-    if double := [column for column, count in Counter(columns).items() if count > 1]:
-        raise ConfigError(
-            f"{name} has several columns named {', '.join(map(repr, double))}",
-            hint="--columns gives each a name of its own",
+    """Raise RecordError where columns of the object ``name`` have the same name."""
+    if double := doubled(columns):
+        raise RecordError(
+            f"{name} has several columns named {double}",
+            hint="--columns gives each a name of its own; what was the header is then a record",
         )
 
 
@@ -153,7 +158,7 @@ def _names(record: bytes, dialect: Dialect, charset: Charset, name: str) -> tupl
         ) from None
     columns = next((tuple(fields) for fields in dialect.records(text) if fields), ())
     if any(_LONE_RETURN.search(column) for column in columns):
-        raise ConfigError(
+        raise RecordError(
             f"{name}: lines end in carriage returns alone, which is not read as CSV",
             hint="translate them to line feeds (tr '\\r' '\\n')",
         )
@@ -162,11 +167,7 @@ def _names(record: bytes, dialect: Dialect, charset: Charset, name: str) -> tupl
 
 
 class DelimitedRows:
-    """Makes rows of delimited text.
-
-    Raises:
-        ConfigError: Columns have the same name.
-    """
+    """Makes rows of delimited text."""
 
     def __init__(
         self, dialect: Dialect, charset: Charset, columns: Sequence[str], *, infer: bool = False

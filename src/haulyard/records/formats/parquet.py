@@ -79,8 +79,8 @@ class ParquetRows:
     ``columns`` are those that are wanted, all of them if there are none.
 
     Raises:
-        RecordError: It is no Parquet, or damaged.
-        ConfigError: pyarrow is missing, or a column is, or columns have the same name.
+        RecordError: It is no Parquet, or damaged, or columns have the same name.
+        ConfigError: pyarrow is missing, or a column is.
     """
 
     def __init__(
