@@ -31,6 +31,8 @@ from benchmarks import (
     remove_5000,
     report,
     resume_1m,
+    ship_backlog,
+    ship_watch,
     small_down,
     small_up,
     spool_events,
@@ -69,6 +71,8 @@ ROWS: dict[str, Comparison] = {
         process_memory,
         process_resume,
         spool_events,
+        ship_backlog,
+        ship_watch,
         startup,
     )
 } | {row.name: row for row in throttled.ROWS}

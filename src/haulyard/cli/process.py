@@ -53,7 +53,7 @@ def configure(parser: ArgumentParser) -> None:
     add(
         "--dead-letters-to", default="", metavar="URL", help="object or file to write dead letters to as well"
     )
-    add("--limit", type=int, default=0, metavar="N", help="take at most so many records in this run")
+    add("--limit", type=int, default=0, metavar="N", help="take at most so many records in this run (0: all)")
     add("--sample", default="", metavar="SHARE", help="send this share of the records: 0.01 or 1%%")
     add("-r", "--recursive", action="store_true", help="what is below a prefix without slash")
     add("--grace", default="", metavar="TIME", help="what calls in flight get when it is stopped (30s)")

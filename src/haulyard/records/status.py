@@ -94,7 +94,9 @@ class RecordsStatus:
         lines = [f"{self.name}: {self.verb}{wording.visible(ends)}", f"  {self._state()}"]
         if self.listed is not None:
             read = f"{wording.number(self.objects_done)} of {wording.things(self.listed.objects, 'object')}"
-            sizes = f"{wording.size(self.account.bytes_read)} of {wording.size(self.listed.size)}"
+            # What an interrupted run had read ahead is read, and counted, again.
+            size = min(self.account.bytes_read, self.listed.size)
+            sizes = f"{wording.size(size)} of {wording.size(self.listed.size)}"
             lines.append(f"  {read} done, {sizes} read")
         lines += [f"  {line}" for line in figures.lines_of(self.account)]
         lines += [f"  damaged: {wording.visible(each)}" for each in self.damaged]
