@@ -398,3 +398,20 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "outbox").write_text("")
     with pytest.raises(SpoolError, match="File exists"):
         _open(tmp_path)
+
+
+async def test_it_ends_when_it_is_cancelled_at_the_moment_in_which_there_is_something_to_do(
+    tmp_path: Path, shelf: Shelf
+) -> None:
+    for turns in range(6):
+        batches = _open(tmp_path, shelf)
+        running = asyncio.create_task(batches.run())
+        for _ in range(5):
+            # Until it waits.
+            await asyncio.sleep(0)
+        batches._urge.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        done, _ = await asyncio.wait({running}, timeout=5)
+        assert done, f"it went on {turns} turns of the loop later"

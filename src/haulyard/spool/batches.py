@@ -172,8 +172,10 @@ class Batches:
             if failures:
                 await asyncio.sleep(min(pause, self._pause(failures)))
             else:
+                # In Python 3.11 wait_for swallows a cancellation that comes together with the event.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._urge.wait(), pause)
+                    async with asyncio.timeout(pause):
+                        await self._urge.wait()
 
     async def finish(self, patience: float) -> int:
         """Seal and deliver, for ``patience`` seconds at most; return how many lists are left then."""

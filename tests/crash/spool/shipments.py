@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: 6 MiB: two parts.
 LARGE = bytes(range(256)) * 24_576
+#: Lists of what came together lie below it.
+_LISTS = "p/_manifests/"
 _OWN = frozenset({"lock", "state.db", "state.db-wal", "state.db-shm", "reasons.jsonl"})
 _TAKEN = Thing(b"<other/>", content_type="application/xml")
 _SAME = Thing(b"<seen/>", content_type="application/xml")
@@ -78,6 +81,7 @@ CASES = {
         keys={**_KEYS, "20250802_000000.xml": _SUFFIXED},
         left={},
     ),
+    "listed": replace(_DELETE, words=("--after", "delete", "--batch-manifest")),
     "large": Case(
         ("--after", "delete"),
         {"20250803_000000.xml": "p/2025/08/03/20250803_000000.xml"},
@@ -167,12 +171,22 @@ class ShipRounds:
         assert len(self.bucket.open_uploads()) == done.err.count("has an upload open since")
         folder = self.haul.cwd / "spool" / ".haul-ship"
         assert [path.name for name in ("going", "uploads") for path in (folder / name).glob("*")] == []
+        if "--batch-manifest" in self.words:
+            assert self._listed() == set(self.case.keys.values())
         again = self.haul(*self.words)
         assert again.code == 0, again.err
         assert writes(again) == []
 
+    def _listed(self) -> set[str]:
+        """Return the keys of all lists: a file that is on none is never loaded."""
+        lists = [
+            json.loads(thing.body) for key, thing in self.bucket.read().items() if key.startswith(_LISTS)
+        ]
+        return {each["key"] for one in lists for each in one["files"]}
+
     def _objects(self) -> dict[str, bytes]:
-        found = {key: thing for key, thing in self.bucket.read().items() if PROBE not in key}
+        everything = self.bucket.read()
+        found = {key: thing for key, thing in everything.items() if PROBE not in key and _LISTS not in key}
         for key, thing in found.items():
             if key not in self.case.objects:
                 assert dict(thing.metadata)["sha256"] == hashlib.sha256(thing.body).hexdigest(), key
