@@ -6,6 +6,7 @@ import hashlib
 import json
 import signal
 import socket
+import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -262,6 +263,26 @@ def test_its_health_is_told_while_it_waits(quick: Program, server: FaultServer) 
         assert backlog == [3.0]
         assert ended(process).code == 0
     assert len(list((quick.cwd / "spool").glob("*.xml"))) == 3
+
+
+def test_its_health_is_told_before_the_store_was_ever_reached(quick: Program, server: FaultServer) -> None:
+    write(quick, 3)
+    server.script(Fault(reset_after=0, attempts="all"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with watching(quick, "--health", str(port)) as process:
+        read_until(process, b"again in")
+        with pytest.raises(urllib.error.HTTPError) as unwell:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=_PATIENCE)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=_PATIENCE) as answer:
+            metrics = answer.read().decode()
+        server.script()
+        ended(process)
+    with unwell.value as answer:
+        assert answer.code == 503
+        assert "bucket" in answer.read().decode()
+    assert "haul_ship_backlog_files 3" in metrics
+    assert "haul_ship_up 0" in metrics
 
 
 def test_a_conflict_is_exit_1_and_the_file_is_in_quarantine_with_the_reason(

@@ -18,7 +18,7 @@ from haulyard.observe.lines import describe_error, error_fields, escape
 from haulyard.spool.arrivals import watching
 from haulyard.spool.batch_files import Listed, Place
 from haulyard.spool.batches import Batches
-from haulyard.spool.health import HealthServer, parse_address
+from haulyard.spool.health import HealthServer, Vitals, parse_address
 from haulyard.spool.premises import FOLDER
 from haulyard.spool.sd_notify import Notifier
 from haulyard.spool.shipment import Rules, Shipment
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from haulyard.cli.ship_options import Options
     from haulyard.spool.account import Account, Shipped
     from haulyard.spool.carrying import OnConflict
-    from haulyard.spool.health import Vitals
     from haulyard.spool.keys import DateFrom
     from haulyard.spool.letting_go import After
     from haulyard.spool.premises import Premises
@@ -58,7 +57,14 @@ async def ship(options: Options, context: Context) -> int:
         return Connection(context.resolve({}), context.emit, observed=context.subscribers.wants_requests)
 
     opened = order.premises(context.settings, connect, context.emit, is_patient=options.watch)
-    async with opened as premises, AsyncExitStack() as stack:
+    # Told from the first moment: a store that is down at the start may stay down for hours.
+    health = _Health(opened, order)
+    async with AsyncExitStack() as stack:
+        if options.health:
+            host, port = parse_address(options.health)
+            server = await stack.enter_async_context(HealthServer(health.vitals, host=host, port=port))
+            context.output.note("http://{}:{}/metrics".format(*server.address))
+        premises = await stack.enter_async_context(opened)
         batches = await _batches(options, order, premises, context, stack)
         note = None if batches is None else _note(batches)
 
@@ -66,16 +72,7 @@ async def ship(options: Options, context: Context) -> int:
             context.output.result(Result(result))
 
         shipment = Shipment(premises, order.rules, context.emit, tell, note)
-
-        def vitals() -> Vitals:
-            now = shipment.vitals()
-            now.outbox = batches.waiting if batches else 0
-            return now
-
-        if options.health:
-            host, port = parse_address(options.health)
-            server = await stack.enter_async_context(HealthServer(vitals, host=host, port=port))
-            context.output.note("http://{}:{}/metrics".format(*server.address))
+        health.shipment, health.batches = shipment, batches
         account = await _run(shipment, options, order, context)
         if batches is not None and (left := await batches.finish(_FAREWELL)):
             context.output.note(f"{left} lists of batches are left for the next run")
@@ -83,6 +80,28 @@ async def ship(options: Options, context: Context) -> int:
     if account.interrupted:
         return exits.INTERRUPTED
     return exits.FAILED if account.failed else exits.OK
+
+
+@dataclass(slots=True)
+class _Health:
+    """How it stands, before there is a shipment and after."""
+
+    premises: Premises
+    order: Order
+    shipment: Shipment | None = None
+    batches: Batches | None = None
+
+    def vitals(self) -> Vitals:
+        if self.shipment is None:
+            return self._waiting()
+        now = self.shipment.vitals()
+        now.outbox = self.batches.waiting if self.batches else 0
+        return now
+
+    def _waiting(self) -> Vitals:
+        sight = self.premises.backlog(self.order.rules.wanted)
+        age = max(0.0, time.time() - sight.oldest) if sight.files else 0.0
+        return Vitals(files=sight.files, bytes=sight.bytes, oldest_age=age, trouble=self.premises.trouble)
 
 
 async def _run(shipment: Shipment, options: Options, order: Order, context: Context) -> Account:

@@ -25,6 +25,7 @@ from haulyard.events import Warned
 from haulyard.journal.lock import Lock
 from haulyard.models import ListOptions, PutOptions
 from haulyard.spool.carrying import Carrier
+from haulyard.spool.finished import Lookout, Sight
 from haulyard.spool.keys import suffixed
 from haulyard.spool.letting_go import LettingGo, free_name
 from haulyard.spool.shipped import State
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from haulyard.spool.letting_go import After
     from haulyard.stores.assemble import Connection
     from haulyard.stores.base import Store
+    from haulyard.transfer.filters import Filter
 
 FOLDER: Final = ".haul-ship"
 QUARANTINE: Final = "quarantine"
@@ -98,11 +100,15 @@ class Premises:
         self._command = command
         self._is_patient = is_patient
         self._connection: Connection | None = None
+        #: Why the store is not reached yet; one line.
+        self.trouble = "the store was not reached yet"
         self._opened = ExitStack()
+        self._is_open = False
 
     async def __aenter__(self) -> Self:
         try:
             self._open(os.path.join(self.path, FOLDER))
+            self._is_open = True
             await self._reach()
             await self._sweep()
         except BaseException:
@@ -120,6 +126,12 @@ class Premises:
     def kept(self) -> Mapping[str, Identity]:
         """The files that were shipped and stay, as long as that is what is wanted of them."""
         return self.state.kept if self._after == "keep" else {}
+
+    def backlog(self, wanted: Filter) -> Sight:
+        """Look at what waits for the store to be reached; nothing yet, where the directory is not open."""
+        if not self._is_open:
+            return Sight([], is_cut=False, files=0, bytes=0, oldest=0.0, young=0, due=None, links=[])
+        return Lookout(self.directory, wanted, 0.0).look((), self.kept)
 
     async def reconnect(self) -> None:
         """Connect anew, with what credentials there are by now. Nothing may be under way.
@@ -247,6 +259,7 @@ class Premises:
                 if not (self._is_patient and is_outage(error)):
                     raise
                 pause = pause_after(failures, _BASE)
+                self.trouble = str(error)
                 self._emit(Warned(f"{error}; again in {pause:.1f} s", error.hint))
                 await asyncio.sleep(pause)
             else:
