@@ -232,8 +232,9 @@ def _check_given(options: Options, own: ProcessSettings) -> None:
     if missing:
         *others, last = missing
         names = f"{', '.join(others)} and {last} are" if others else f"{last} is"
+        unknown = f"there is no job {options.job!r} to go on with, and " if options.job else ""
         raise ConfigError(
-            f"{names} not set",
+            f"{unknown}{names} not set",
             hint="write haul process SOURCE --to URL, or set them in the environment or in .env",
         )
 

@@ -112,13 +112,31 @@ def _spelled(rule: Rule) -> str:
     return orjson.dumps(told).decode()
 
 
+_OPTIONS = ["port=", "log=", "limit=", "rule=", "no-bodies", "help"]
+_USAGE = """\
+usage: python -m haulyard.testing.api [--port N] [--log FILE] [--limit CALLS/SECONDS]
+                                       [--rule JSON ...] [--no-bodies]
+  --port       where to listen on the loopback interface; any free port unless stated
+  --log        append each call to FILE, a line of JSON each
+  --limit      answer 429 to what exceeds so many calls in so many seconds, 1 unless stated
+  --rule       the arguments of a Rule: {"status": 429, "retry_after": 0.1, "times": 1}
+  --no-bodies  do not remember what was sent
+It prints its URL, and serves until SIGTERM or SIGINT."""
+
+
 def main(arguments: Sequence[str]) -> None:
     """Serve until SIGTERM or SIGINT."""
     import getopt  # argparse is the command line's alone
 
-    options, rest = getopt.getopt(arguments, "", ["port=", "log=", "limit=", "rule=", "no-bodies"])
+    try:
+        options, rest = getopt.getopt(arguments, "", _OPTIONS)
+    except getopt.GetoptError as error:
+        raise SystemExit(f"{error}\n{_USAGE}") from None
     if rest:
-        raise SystemExit(f"not an option: {rest[0]}")
+        raise SystemExit(f"not an option: {rest[0]}\n{_USAGE}")
+    if ("--help", "") in options:
+        sys.stdout.write(f"{_USAGE}\n")
+        return
     given: dict[str, Any] = {"in_memory": False}
     rules: list[Rule] = []
     for name, value in options:

@@ -130,6 +130,7 @@ def test_a_missing_value_is_named(haul: Box, api: ApiServer, missing: str) -> No
 def test_all_that_is_missing_is_named_at_once(haul: Box) -> None:
     assert "S3_BUCKET, S3_KEY and API_ENDPOINT are not set" in haul("process").err
     assert "API_ENDPOINT is not set" in haul("process", "s3://b/in/people.csv").err
+    assert "there is no job 'typo'" in haul("process", "--job", "typo").err
     assert "S3_BUCKET and S3_KEY are not set" in haul("process", "--to", "http://x/").err
 
 
