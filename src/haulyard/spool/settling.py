@@ -7,7 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from haulyard.errors import SpoolError
+from haulyard.errors import HaulError, SpoolError
 from haulyard.events import Warned
 from haulyard.spool.account import Account, Shipped
 from haulyard.spool.health import Vitals
@@ -17,7 +17,6 @@ from haulyard.spool.shipped import Kept
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from haulyard.errors import HaulError
     from haulyard.events import Emit
     from haulyard.spool.carrying import Carried
     from haulyard.spool.finished import Candidate, Identity
@@ -132,8 +131,34 @@ class Settler:
         settled = (self._settled(*each) for each in zip(batch, results, fates, strict=True))
         return [result for result in settled if result is not None]
 
-    def give_up(self, candidate: Candidate, result: Shipped) -> None:
-        """Count a file that was given up, and tell its result."""
+    async def put_aside(self, candidate: Candidate, key: str, error: HaulError, tries: int) -> None:
+        """Give a file up: put it aside with the reason, and abort what was begun of it.
+
+        ``key`` is the one that it would have had, ``""`` where it can have none.
+        """
+        name, premises = candidate.name, self._premises
+        path = os.path.join(premises.path, name)
+        try:
+            await asyncio.to_thread(premises.quarantine, name, key, error, tries)
+        except FileNotFoundError:
+            self._waiting.release(name)
+            return
+        except OSError as unmovable:
+            reason = f"cannot be put aside: {unmovable.strerror}"
+            self._emit(Warned(f"{path} {reason}; it has failed: {error}", error.hint))
+            self.stuck[name] = candidate.identity
+            self._give_up(candidate, Shipped(path, key, candidate.size, "", tries, error, 0.0, "fail"))
+            return
+        try:
+            await premises.abandon(name)
+        except HaulError as left_open:
+            # Its upload is aborted by the next start.
+            self._emit(Warned(f"an upload of {path} is still open: {left_open}", left_open.hint))
+        url = f"{premises.store.name}/{key}" if key else ""
+        result = Shipped(path, key, candidate.size, "", tries, error, 0.0, "quarantine", url)
+        self._give_up(candidate, result)
+
+    def _give_up(self, candidate: Candidate, result: Shipped) -> None:
         self.vitals.failed += 1
         self._finish(candidate, result)
 

@@ -20,11 +20,10 @@ from haulyard.client.cancelling import wait_shielded
 from haulyard.errors import HaulError, S3AuthError, SourceChanged, SpoolError
 from haulyard.events import Warned
 from haulyard.spool.account import Shipped
+from haulyard.spool.addressing import Addressing
 from haulyard.spool.carrying import Gone
 from haulyard.spool.finished import Lookout
-from haulyard.spool.keys import key_of
 from haulyard.spool.settling import Done, Settler
-from haulyard.spool.shipped import Begun
 from haulyard.spool.waiting import Waiting
 from haulyard.spool.weather import Weather, is_denied, is_final, is_hopeless, is_own, pause_after
 from haulyard.transfer.filters import ACCEPT_ALL
@@ -52,7 +51,6 @@ _THOROUGH: Final = 60.0
 _RESCAN: Final = 1.0
 #: Looking takes at most one part in so many of the time.
 _SHARE: Final = 20
-_WHERE: Final = {"mtime": "that of the file is taken", "now": "today is taken", "none": "none is taken"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +93,7 @@ class Shipment:
         self._rules = rules
         self._emit = emit
         self._lookout = Lookout(premises.directory, rules.wanted, rules.settle)
+        self._addressing = Addressing(premises, rules.keys, emit)
         self._weather = Weather(rules.base_delay)
         self._waiting = Waiting()
         pause = max(rules.settle, rules.base_delay)
@@ -103,7 +102,7 @@ class Shipment:
         self._refused: set[str] = set()
         self._flying = self._large = self._passed = 0
         self._once = True
-        self._is_stale = self._has_guessed = False
+        self._is_stale = False
         self._error: HaulError | None = None
         self._news = asyncio.Event()
         self._halted = asyncio.Event()
@@ -164,7 +163,7 @@ class Shipment:
         started = time.monotonic()
         path = self._path(candidate)
         try:
-            found, at = self._key_of(candidate, key)
+            found, at = self._addressing.key_of(candidate, key)
             carried = await self._premises.carrier(candidate, found, at)
         except Gone:
             raise SpoolError(f"{path} is gone") from None
@@ -311,31 +310,8 @@ class Shipment:
         begun = premises.state.begun.get(candidate.name)
         if begun is not None and begun.identity != candidate.identity:
             await premises.abandon(candidate.name)
-        key, at = self._key_of(candidate)
+        key, at = self._addressing.key_of(candidate)
         return await premises.carrier(candidate, key, at)
-
-    def _key_of(self, candidate: Candidate, key: str = "") -> tuple[str, float]:
-        """Return the key of a file, unless ``key`` is given, and the time that it gives as its upload's.
-
-        Raises:
-            UnsafeName: It can have none.
-            SpoolError: That it begins cannot be remembered, which an upload in parts needs.
-        """
-        premises, identity, name, now = self._premises, candidate.identity, candidate.name, time.time()
-        begun = premises.state.begun.get(name)
-        is_same = begun is not None and (begun.identity, begun.store) == (identity, premises.store.identity)
-        if begun is not None and is_same and key in {"", begun.key}:
-            return begun.key, begun.at
-        if not key:
-            found = key_of(name, self._rules.keys, modified=candidate.mtime_ns / 1e9, now=now)
-            key = found.key
-            if found.is_guessed and not self._has_guessed:
-                self._has_guessed = True
-                where = _WHERE[self._rules.keys.date_from]
-                self._emit(Warned(f"{self._path(candidate)} has no date in its name: {where}, as for others"))
-        if premises.carrier.is_large(candidate.size):
-            premises.state.begin(name, Begun(identity, premises.store.identity, key, now))
-        return key, now
 
     # Failing
 
@@ -409,35 +385,12 @@ class Shipment:
             self._news.set()
 
     async def _give_up(self, candidate: Candidate, error: HaulError, tries: int) -> None:
-        """Put a file aside with the reason, and abort what was begun of it."""
-        name, premises = candidate.name, self._premises
         try:
-            key = self._key_of(candidate)[0]
+            key = self._addressing.key_of(candidate)[0]
         except HaulError:
             # Its name may be what is wrong.
             key = ""
-        try:
-            await asyncio.to_thread(premises.quarantine, name, key, error, tries)
-        except FileNotFoundError:
-            self._waiting.release(name)
-            return
-        except OSError as unmovable:
-            reason = f"cannot be put aside: {unmovable.strerror}"
-            self._emit(Warned(f"{self._path(candidate)} {reason}; it has failed: {error}", error.hint))
-            self._settler.stuck[name] = candidate.identity
-            failed = Shipped(self._path(candidate), key, candidate.size, "", tries, error, 0.0, "fail")
-            self._settler.give_up(candidate, failed)
-            return
-        try:
-            await premises.abandon(name)
-        except HaulError as left_open:
-            # Its upload is aborted by the next start.
-            what = f"an upload of {self._path(candidate)} is still open: {left_open}"
-            self._emit(Warned(what, left_open.hint))
-        url = f"{premises.store.name}/{key}" if key else ""
-        path = self._path(candidate)
-        result = Shipped(path, key, candidate.size, "", tries, error, 0.0, "quarantine", url)
-        self._settler.give_up(candidate, result)
+        await self._settler.put_aside(candidate, key, error, tries)
 
     def _path(self, candidate: Candidate) -> str:
         return os.path.join(self._premises.path, candidate.name)
