@@ -85,8 +85,20 @@ def test_a_prefix_and_the_tries_come_from_their_variables(
     assert (spool / "quarantine/20250729_161500.xml").read_text() == "<e/>"
 
 
+@pytest.mark.parametrize(("tries", "attempts"), [("1", 1), ("2", 2)])
+def test_a_file_is_tried_as_often_as_is_said(
+    haul: Any, ship: Any, server: FaultServer, spool: Path, tries: str, attempts: int
+) -> None:
+    haul.environ |= {"MAX_RETRIES": tries, "RETRY_BASE_DELAY": "0.001"}
+    # HEAD finds other bytes of the same size there.
+    name = "20250729_161500.xml"
+    server.script(Fault("HeadObject", key=f"x/{name}", change_etag=b"<o/>", attempts="all"))
+    failed = ship(str(spool), "--to", "s3://bucket/x/", "--settle", "0", "--json").events[-2]
+    assert (failed["action"], failed["attempts"]) == ("quarantine", attempts)
+
+
 def test_a_young_file_is_waited_for(ship: Any, server: FaultServer, spool: Path) -> None:
-    assert "1 files" in ship(str(spool), "--to", "s3://bucket/", "--settle", "200ms").out
+    assert "1 file shipped" in ship(str(spool), "--to", "s3://bucket/", "--settle", "200ms").out
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,8 @@ async def run(options: Options, context: Context) -> int:
 async def pause(stop: Stop) -> None:
     """Wait until it is time to look again, or until it is asked to stop."""
     with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), _INTERVAL)
+        async with asyncio.timeout(_INTERVAL):
+            await stop.wait()
 
 
 def _show(folder: JobFolder, context: Context) -> JobStatus | RecordsStatus:
