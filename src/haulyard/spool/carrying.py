@@ -21,11 +21,11 @@ from haulyard.errors import (
     SourceChanged,
     StoreError,
 )
-from haulyard.models import ByteRange, GetOptions, PartOptions, PutOptions
-from haulyard.models.objects import PartInfo
+from haulyard.models import ByteRange, GetOptions, PutOptions
 from haulyard.spool.finished import Identity
 from haulyard.spool.keys import suffixed, type_of
 from haulyard.spool.writers import has_writer
+from haulyard.transfer.file_parts import FileParts
 from haulyard.transfer.files import SourceFile
 from haulyard.transfer.guard import looking_at
 from haulyard.transfer.multipart import MultipartUpload
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from haulyard.models import Checksum, ObjectHead
     from haulyard.spool.finished import Candidate
     from haulyard.stores.base import Store
-    from haulyard.transfer.multipart import PartTarget
 
 OnConflict = Literal["fail", "suffix"]
 
@@ -240,7 +239,7 @@ class Carrier:
     async def _in_parts(self, file: SourceFile, key: str, options: PutOptions) -> None:
         plan = plan_parts(file.size, self._manner.part_size, self._store.capabilities)
         await MultipartUpload(
-            _Parts(file, self._manner.algorithm),
+            FileParts(file, self._manner.algorithm),
             self._store,
             key,
             options,
@@ -322,27 +321,3 @@ class _Placed(NamedTuple):
     etag: str
     version_id: str
     is_new: bool
-
-
-class _Parts:
-    """A file as a `haulyard.transfer.multipart.PartSource`."""
-
-    def __init__(self, file: SourceFile, algorithm: str) -> None:
-        self._file = file
-        self.name = file.name
-        self.identity = tuple(file.fingerprint)
-        self.algorithm = algorithm
-
-    async def send(self, target: PartTarget, number: int, part: ByteRange) -> PartInfo:
-        """Send one part with its checksum."""
-        checksum = None
-        if self.algorithm != "none":
-            checksum = checksum_of(self.algorithm, await self._file.digest(self.algorithm, part))
-        options = PartOptions(checksum, "" if checksum else "none", target.encryption)
-        body = self._file.slice(part)
-        sent = await target.store.put_part(target.key, target.upload_id, number, body, options)
-        return PartInfo(number, sent.etag, body.size, checksum)
-
-    def check(self) -> None:
-        """Raise SourceChanged if the file is not what it was."""
-        self._file.check()

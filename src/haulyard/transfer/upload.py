@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from haulyard.checksums import checksum_of
 from haulyard.errors import IntegrityError
 from haulyard.events import TransferDone, TransferStarted
-from haulyard.models import ByteRange, PartInfo, PartOptions
+from haulyard.models import ByteRange
 from haulyard.transfer.content_types import content_type_of
+from haulyard.transfer.file_parts import FileParts
 from haulyard.transfer.files import SourceFile
 from haulyard.transfer.items import prefix_of
 from haulyard.transfer.multipart import MultipartUpload
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from haulyard.stores.base import Store
     from haulyard.stores.local import LocalStore
     from haulyard.transfer.items import Job
-    from haulyard.transfer.multipart import PartTarget
     from haulyard.transfer.options import TransferOptions
 
 #: Bytes up to which a file is read once and held: a second read would cost more than the memory.
@@ -78,7 +78,7 @@ class Uploader:
         if fits_one_put(file.size, self._options.part_size, self._destination.capabilities):
             return await self._in_one(file, key, options)
         return await MultipartUpload(
-            _FileParts(file, self._options.algorithm),
+            FileParts(file, self._options.algorithm),
             self._destination,
             key,
             options,
@@ -112,27 +112,3 @@ class Uploader:
                 options = replace(options, if_none_match="*")
             self._put_options[content_type] = options
         return options
-
-
-class _FileParts:
-    """A file as a `haulyard.transfer.multipart.PartSource`."""
-
-    def __init__(self, file: SourceFile, algorithm: str) -> None:
-        self._file = file
-        self.name = file.name
-        self.identity = tuple(file.fingerprint)
-        self.algorithm = algorithm
-
-    async def send(self, target: PartTarget, number: int, part: ByteRange) -> PartInfo:
-        """Send one part with its checksum."""
-        checksum = None
-        if self.algorithm != "none":
-            checksum = checksum_of(self.algorithm, await self._file.digest(self.algorithm, part))
-        options = PartOptions(checksum, "" if checksum else "none", target.encryption)
-        body = self._file.slice(part)
-        sent = await target.store.put_part(target.key, target.upload_id, number, body, options)
-        return PartInfo(number, sent.etag, body.size, checksum)
-
-    def check(self) -> None:
-        """Raise SourceChanged if the file is not what it was."""
-        self._file.check()
