@@ -364,7 +364,7 @@ ranges = st.builds(
     lambda start, length: ByteRange(start, None if length is None else start + length),
     st.integers(0, 50),
     st.none() | st.integers(1, 50),
-) | st.builds(ByteRange, st.integers(-50, -1))
+) | st.integers(-50, -1).map(ByteRange)  # st.builds would make up an end as well
 
 
 @given(ranges, st.integers(1, 100), st.binary(min_size=100, max_size=100))
