@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import random
 import socket
 import sys
-from contextlib import closing
+import threading
+from contextlib import ExitStack, closing, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from haulyard.errors import ConfigError
 from haulyard.local import weed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PORTS = weed.Ports(s3=11001, filer=11002, volume=11003, master=11004, admin=11005)
 
@@ -19,9 +26,38 @@ PORTS = weed.Ports(s3=11001, filer=11002, volume=11003, master=11004, admin=1100
 def listening() -> socket.socket:
     """A socket that occupies a port of loopback."""
     server = socket.socket()
-    server.bind((weed.HOST, weed.free_port(random.Random(7))))
+    server.bind((weed.HOST, 0))
     server.listen()
     return server
+
+
+@contextmanager
+def serving(answer: object) -> Iterator[int]:
+    """A server that answers every request with ``answer`` as JSON; yields its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its base class names it so
+            pass
+
+    with HTTPServer((weed.HOST, 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def topology(*volumes: int) -> object:
+    """What a master says of volume servers that have reported so many volumes each; none, of none."""
+    racks = [{"DataNodes": [{"Volumes": count} for count in volumes]}] if volumes else None
+    return {"Topology": {"DataCenters": [{"Racks": racks}] if volumes else None}}
 
 
 def command() -> list[str]:
@@ -43,6 +79,10 @@ def test_services_that_s3_does_not_need_are_off() -> None:
 
 def test_buckets_behave_as_on_s3() -> None:
     assert {"-s3.autoCreateBucket=false", "-s3.allowDeleteBucketNotEmpty=false"} <= set(command())
+
+
+def test_the_master_leads_before_anybody_reports_to_it() -> None:
+    assert "-master.resumeState=false" in command()
 
 
 def test_every_service_has_its_own_port() -> None:
@@ -120,4 +160,30 @@ def test_a_stranger_on_the_port_is_not_our_server() -> None:
 
 
 def test_nobody_on_the_port_is_no_answer() -> None:
-    assert not weed.answers(weed.free_port(random.Random(5)), "HAULKEY")
+    with listening() as server:
+        port = server.getsockname()[1]
+    assert not weed.answers(port, "HAULKEY")
+
+
+@pytest.mark.parametrize(
+    ("master", "volumes", "expected"),
+    [
+        pytest.param(topology(), [], False, id="no volume server has reported"),
+        pytest.param(topology(1), [{}, {}], False, id="it has not reported all it holds"),
+        pytest.param(topology(2), [{}, {}], True, id="it has reported all it holds"),
+        pytest.param(topology(0), None, True, id="it holds none yet"),
+        pytest.param({"error": "not the leader"}, [], False, id="the master answers something else"),
+    ],
+)
+def test_volumes_are_known_when_their_server_has_reported_them(
+    master: object, volumes: object, expected: bool
+) -> None:
+    with ExitStack() as stack:
+        ports = [stack.enter_context(serving(answer)) for answer in (master, {"Volumes": volumes})]
+        assert weed.knows_its_volumes(weed.Ports(1, 2, ports[1], ports[0], 5)) is expected
+
+
+def test_where_nobody_answers_no_volumes_are_known() -> None:
+    with listening() as master:
+        port = master.getsockname()[1]
+    assert not weed.knows_its_volumes(weed.Ports(1, 2, port, port, 5))

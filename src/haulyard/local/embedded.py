@@ -53,7 +53,7 @@ class EmbeddedStore:
         self._guarded: launcher.Launched | None = None
 
     def start(self, *, attached: bool = False, timeout: float = 30.0) -> EmbeddedStatus:
-        """Start the server and return when it answers S3 requests; one that already runs is left as it is.
+        """Start the server and return when it serves its objects; one that already runs is left as it is.
 
         ``attached`` ends it together with this process; otherwise it runs until `stop`. ``timeout`` is in
         seconds. Raises ConfigError if the ``weed`` program or the directory cannot be used, StoreError if
@@ -184,10 +184,10 @@ class EmbeddedStore:
         raise self._failure("ended while it started")
 
     def _wait_until_ready(self, state: State, access_key: str, timeout: float) -> bool:
-        """Wait until the S3 endpoint answers; False if the process ended instead."""
+        """Wait until objects can be read and written; False if the process ended instead."""
         deadline = time.monotonic() + timeout
         while launcher.is_alive(state.pid or 0, self._marker):
-            if state.ports is not None and weed.answers(state.ports.s3, access_key):
+            if state.ports is not None and weed.is_ready(state.ports, access_key):
                 return True
             if time.monotonic() >= deadline:
                 raise self._failure(f"was not ready after {timeout:g} s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import sys
@@ -101,6 +102,11 @@ def arguments(*, data: Path, identities: Path, ports: Ports) -> list[str]:
 
     One volume at least is made for every bucket, and ``-volume.max`` counts volumes, not bytes: left at
     its default (free disk space divided by the volume size) the 77th bucket could not be written to.
+
+    A master that resumes its state elects itself while the volume server already reports to it; a report
+    that comes a millisecond early is refused, the next one is made after five seconds, and until then no
+    object can be read. One that starts anew leads before it listens. What it forgets, the highest number of
+    a volume, the volume server tells it.
     """
     return [
         "-logtostderr=true",
@@ -110,6 +116,7 @@ def arguments(*, data: Path, identities: Path, ports: Ports) -> list[str]:
         data_flag(data),
         f"-s3.config={identities}",
         *(f"-{service}.port={port}" for service, port in asdict(ports).items()),
+        "-master.resumeState=false",
         "-master.telemetry=false",
         "-master.volumeSizeLimitMB=1024",
         "-volume.max=10000",
@@ -133,14 +140,46 @@ def process_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return kept | {"GOMEMLIMIT": environ.get("GOMEMLIMIT", _MEMORY_LIMIT)}
 
 
+def is_ready(ports: Ports, access_key: str) -> bool:
+    """Whether requests for objects can succeed: S3 answers, and its server can find every volume."""
+    return answers(ports.s3, access_key) and knows_its_volumes(ports)
+
+
 def answers(port: int, access_key: str) -> bool:
     """Whether the S3 endpoint on ``port`` is up and knows ``access_key``.
 
     Asked with a wrong signature: "SignatureDoesNotMatch" comes only from a server that has read our
     identities, so neither a server still loading nor a stranger on the port passes for ours.
     """
-    headers = (f"Host: {HOST}:{port}", f"Authorization: AWS {access_key}:x", "Connection: close")
-    request = "\r\n".join(("GET / HTTP/1.1", *headers, "", ""))
+    answer = _get(port, "/", f"Authorization: AWS {access_key}:x")
+    return b"<Code>SignatureDoesNotMatch</Code>" in answer
+
+
+def knows_its_volumes(ports: Ports) -> bool:
+    """Whether the volume server has reported to the master, with every volume that it holds.
+
+    Objects are looked up at the master: before that one could be neither read nor written.
+    """
+    try:
+        topology = json.loads(_body(_get(ports.master, "/dir/status")))["Topology"]
+        nodes = [
+            node
+            for center in topology["DataCenters"] or ()
+            for rack in center["Racks"] or ()
+            for node in rack["DataNodes"] or ()
+        ]
+        held = json.loads(_body(_get(ports.volume, "/status")))["Volumes"] or ()
+        return bool(nodes) and sum(node["Volumes"] for node in nodes) >= len(held)
+    except (ValueError, LookupError, TypeError):
+        return False
+
+
+def _get(port: int, path: str, *headers: str) -> bytes:
+    """The whole answer, head and body, to a GET on loopback; empty where there is none.
+
+    By HTTP/1.0, whose bodies are not cut into chunks.
+    """
+    request = "\r\n".join((f"GET {path} HTTP/1.0", f"Host: {HOST}:{port}", *headers, "", ""))
     answer = b""
     try:
         with socket.create_connection((HOST, port), timeout=1) as connection:
@@ -148,8 +187,12 @@ def answers(port: int, access_key: str) -> bool:
             while chunk := connection.recv(4096):
                 answer += chunk
     except OSError:
-        return False
-    return b"<Code>SignatureDoesNotMatch</Code>" in answer
+        return b""
+    return answer
+
+
+def _body(answer: bytes) -> bytes:
+    return answer.partition(b"\r\n\r\n")[2]
 
 
 def remove_sockets(ports: Ports) -> None:
