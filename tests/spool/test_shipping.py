@@ -175,6 +175,18 @@ async def test_what_is_kept_is_shipped_once(yard: Yard) -> None:
     assert (account.shipped, account.recognised, yard.left()) == (1, 1, [])
 
 
+async def test_what_was_shipped_elsewhere_is_shipped_here(yard: Yard) -> None:
+    yard.write("a.xml")
+    here = replace(yard.rules, after="keep")
+    for prefix in ("q/", "p/"):
+        yard.rules = replace(here, keys=replace(here.keys, prefix=prefix))
+        account = await yard.ship()
+        assert (account.shipped, account.before) == (1, 0)
+        account = await yard.ship()
+        assert (account.shipped, account.before) == (0, 1)
+    assert yard.store.writes == {"q/a.xml": 1, "p/a.xml": 1}
+
+
 async def test_a_file_is_moved(yard: Yard, tmp_path: Path) -> None:
     yard.write("a.xml")
     yard.move_to = str(tmp_path / "done")

@@ -276,6 +276,8 @@ class Summary:
         parts = [f"{things(account.shipped, 'file')} shipped ({human_size(account.bytes)})"]
         if account.recognised:
             parts.append(f"{account.recognised:,} there already")
+        if account.before:
+            parts.append(f"{account.before:,} shipped before and kept")
         if account.failed:
             parts.append(f"{account.failed:,} failed ({account.quarantined:,} in quarantine/)")
         if account.unfinished:

@@ -35,7 +35,8 @@ class Shipped(NamedTuple):
 class Account:
     """Counts of one run: ``recognised`` are among ``shipped``, ``quarantined`` among ``failed``.
 
-    ``unfinished`` are files that were left because somebody was still writing them.
+    ``unfinished`` are files that were left because somebody was still writing them, ``before`` those that
+    stay since an earlier run shipped them to the same place.
     """
 
     shipped: int = 0
@@ -44,6 +45,7 @@ class Account:
     failed: int = 0
     quarantined: int = 0
     unfinished: int = 0
+    before: int = 0
     interrupted: bool = False
 
     def add(self, result: Shipped) -> None:

@@ -60,6 +60,11 @@ class KeyRules:
         self.render("a.xml", datetime.now(UTC))
 
     @property
+    def rules(self) -> str:
+        """What keys depend on besides the file, and this machine, as a text."""
+        return f"{self.prefix} {self.template} {self.date_from}"
+
+    @property
     def needs_date(self) -> bool:
         """Whether keys have a date in them."""
         return "date" in _fields_of(self.template)

@@ -66,6 +66,7 @@ class Premises:
         move_to: Where they are moved.
         emit: Told of what a person should know.
         command: Who holds the lock, for others to read.
+        destination: See `State`.
         is_patient: Wait for a store that does not answer.
 
     Raises (on entry):
@@ -87,6 +88,7 @@ class Premises:
         move_to: str,
         emit: Emit,
         command: str,
+        destination: str,
         is_patient: bool = False,
     ) -> None:
         self.path = path
@@ -98,6 +100,7 @@ class Premises:
         self._move_to = move_to
         self._emit = emit
         self._command = command
+        self._destination = destination
         self._is_patient = is_patient
         self._connection: Connection | None = None
         #: Why the store is not reached yet; one line.
@@ -241,7 +244,7 @@ class Premises:
         what = f"the spool directory {self.path}"
         opened = self._opened
         opened.enter_context(Lock.acquire(os.path.join(folder, "lock"), command=self._command, what=what))
-        self.state = State(folder, self._emit)
+        self.state = State(folder, self._destination, self._emit)
         opened.callback(self.state.close)
         self.letting_go = LettingGo(self.path, self.directory, self._after, self._move_to)
         opened.callback(self.letting_go.close)

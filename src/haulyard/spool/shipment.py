@@ -129,6 +129,7 @@ class Shipment:
             HaulError: Nothing can be shipped, and waiting is of no use, or not wanted.
         """
         self._once = once
+        self._settler.account.before = len(self._premises.kept)
         settling = asyncio.create_task(self._settler.run())
         settling.add_done_callback(lambda _: self._halt())
         heeding = asyncio.create_task(self._heed(stopping)) if stopping else None

@@ -27,7 +27,7 @@ STATE: Final = "state.db"
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS kept (
     name BLOB PRIMARY KEY, inode INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
-    key TEXT, sha256 TEXT, etag TEXT, at REAL) WITHOUT ROWID;
+    key TEXT, sha256 TEXT, etag TEXT, at REAL, destination TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS failed (
     name BLOB PRIMARY KEY, inode INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
     tries INTEGER, error TEXT) WITHOUT ROWID;
@@ -60,14 +60,16 @@ class Begun(NamedTuple):
 class State:
     """The state of one directory; one process has it (the lock beside it). Any thread may call.
 
-    Every change is on the disk when the call returns.
+    Every change is on the disk when the call returns. ``destination`` tells where files go, and by which
+    rules: what is kept was shipped there, and goes again where another one is named.
 
     Raises:
         SpoolError: It cannot be read or written.
     """
 
-    def __init__(self, folder: str, emit: Emit = ignore) -> None:
+    def __init__(self, folder: str, destination: str, emit: Emit = ignore) -> None:
         self._path = os.path.join(folder, STATE)
+        self._destination = destination
         self._turn = threading.Lock()
         self._connection = self._opened(emit)
         #: Of those that fail, how often they did so as what they are.
@@ -82,23 +84,24 @@ class State:
             for name, *rest in self._connection.execute("SELECT * FROM begun"):
                 self.begun[os.fsdecode(name)] = Begun(Identity(*rest[:4]), *rest[4:])
             for name, *identity in self._connection.execute(
-                "SELECT name, inode, size, mtime_ns, ctime_ns FROM kept"
+                "SELECT name, inode, size, mtime_ns, ctime_ns FROM kept WHERE destination = ?", (destination,)
             ):
                 self._kept[os.fsdecode(name)] = Identity(*identity)
 
     @property
     def kept(self) -> Mapping[str, Identity]:
-        """The files that were shipped and stay."""
+        """The files that were shipped to this destination and stay."""
         return self._kept
 
     def keep(self, files: Iterable[Kept]) -> None:
         """Remember files that stay, in one commit."""
         rows = [
-            (os.fsencode(one.name), *one.identity, one.key, one.sha256, one.etag, one.at) for one in files
+            (os.fsencode(one.name), *one.identity, one.key, one.sha256, one.etag, one.at, self._destination)
+            for one in files
         ]
         with self._change() as execute:
             for row in rows:
-                execute("REPLACE INTO kept VALUES (?,?,?,?,?,?,?,?,?)", row)
+                execute("REPLACE INTO kept VALUES (?,?,?,?,?,?,?,?,?,?)", row)
         self._kept.update((os.fsdecode(row[0]), Identity(*row[1:5])) for row in rows)
 
     def forget(self, names: Iterable[str]) -> None:

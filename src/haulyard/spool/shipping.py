@@ -117,6 +117,7 @@ class Order:
             move_to=self.move_to,
             emit=emit,
             command="haul ship",
+            destination=f"{settings.endpoint_url} {self.bucket} {self.rules.keys.rules}",
             is_patient=is_patient,
         )
 
