@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import sysconfig
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from haulyard.cli import demo, demo_feeds, demo_records, exits, samples
 from haulyard.cli.demo_feeds import make_feeds
-from haulyard.cli.playbill import Step, Table
+from haulyard.cli.playbill import Step, Table, through
 from haulyard.cli.samples import Comparison, compare, large_file, standard_library
 from haulyard.errors import ConfigError
 from haulyard.testing.faults import Fault, FaultServer
@@ -141,7 +143,8 @@ def test_all_steps_are_played_in_a_bucket_of_ones_own_and_only_they_are_removed(
     assert objects["plan a bulk move"] == FEEDS
     assert objects["report"] == objects["undo the move"] == FEEDS - 1
     assert objects["delete"] == 2 * FILES + 2 + FEEDS + 8
-    assert steps[4]["remark"] == "1 of 3 parts were not sent again"
+    # How many there were when the kill came, one at least, depends on the machine.
+    assert re.fullmatch("[123] of 3 parts were not sent again", steps[4]["remark"])
     assert [step["remark"] for step in steps if step["name"] == "compare"] == [
         f"{FILES + 2} files are the same",
         f"each of {FEEDS} objects is at its place, once, with its content",
@@ -174,15 +177,11 @@ def test_people_see_each_command_and_a_table(real: Box, bucket: str) -> None:
     assert lines[0].startswith("small files  the standard library of Python 3.")
     commands = [line for line in lines if line.startswith("$ haul ")]
     assert commands[0].startswith(f"$ haul sync stdlib/ s3://{bucket}/haul-demo-")
-    assert [line.split()[2] for line in commands if " # killed half-way" in line] == [
-        "cp",
-        "apply",
-        "process",
-        "spool",
-        "ship",
-    ]
+    # More than one "cp" where the first was too quick.
+    killed = dict.fromkeys(line.split()[2] for line in commands if " # killed half-way" in line)
+    assert list(killed) == ["cp", "apply", "process", "spool", "ship"]
     assert [line for line in commands if " sorting" in line and "feeds" not in line] == [
-        "$ haul apply sorting  # killed half-way",
+        f"$ haul apply sorting --rate {2 * (FEEDS - 1)}  # killed half-way",
         "$ haul status sorting",
         "$ haul apply sorting  # again",
         "$ haul report sorting --to report",
@@ -195,6 +194,24 @@ def test_people_see_each_command_and_a_table(real: Box, bucket: str) -> None:
     assert table[0].startswith("upload small files ")
     assert max(map(len, table[:22])) <= len(head)
     assert "Next:" in lines
+
+
+@pytest.mark.anyio
+async def test_an_upload_that_was_done_before_the_kill_is_begun_again_at_a_lower_speed() -> None:
+    said: list[str] = []
+    outcomes = iter((0, 2))
+
+    async def kill_when(words: tuple[str, ...], _reached: object, wanted: int) -> int:
+        assert wanted == 2
+        said.append(words[words.index("--bwlimit") + 1])
+        return next(outcomes)
+
+    stage = SimpleNamespace(url="s3://bucket/", key=str, parts=str, kill_when=kill_when)
+    telling = SimpleNamespace(say_command=lambda *_: None, say=lambda line: said.append(line.strip()))
+    play: Any = SimpleNamespace(_stage=stage, _telling=telling)
+    words, there = await demo._Play._kill(play, SimpleNamespace(path="large"), 4)  # type: ignore[arg-type]
+    assert said == ["16MiB", "it was done before the kill", "4MiB", "2 of 4 parts had arrived"]
+    assert ("4MiB" in words, there) == (True, 2)
 
 
 @pytest.mark.usefixtures("library")
@@ -323,6 +340,10 @@ def test_comparing_sees_what_is_missing_added_and_changed(tmp_path: Path) -> Non
     found = compare(str(one), str(other))
     assert found.different == ("added", "changed", "missing")
     assert (found.files, found.size) == (4, 5)
+
+
+def test_a_verdict_says_only_of_kills_that_there_were() -> None:
+    assert [through(kills) for kills in range(3)] == ["", ", through a kill", ", through two kills"]
 
 
 def test_a_row_has_a_speed_only_where_it_says_something() -> None:

@@ -11,7 +11,7 @@ from tests.transfer.stumbling import Stumbling, always
 
 from haulyard.errors import AccessDenied, Conflict
 from haulyard.models import Checksum, PartInfo
-from haulyard.transfer.resume import Intent, UploadRecord, forget_completed
+from haulyard.transfer.resume import Intent, UploadRecord, forget_completed, noted_parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +54,29 @@ def test_what_was_written_is_read_again(state: str) -> None:
     assert (again.upload_id, again.parts, again.is_completing) == ("", {}, False)
     again.remove()
     assert records(state) == []
+
+
+def test_parts_that_are_written_down_are_counted_while_another_writes(state: str) -> None:
+    assert noted_parts(state, "store", "k") == 0
+    record = UploadRecord.open(state, "source", "destination")
+    assert noted_parts(state, "store", "k") == 0
+    record.begin(intent())
+    record.created("id")
+    record.finished(PART)
+    record.finished(PART._replace(number=2))
+    record.completing()
+    other = UploadRecord.open(state, "source", "other")
+    other.begin(intent(key="other"))
+    other.finished(PART)
+    (written,) = (name for name in records(state) if os.stat(f"{state}/uploads/{name}").st_size > 300)
+    with open(f"{state}/uploads/{written}", "ab") as file:
+        file.write(b'{"part":3')
+    assert noted_parts(state, "store", "k") == 2
+    assert noted_parts(state, "store", "other") == 1
+    assert noted_parts(state, "another store", "k") == 0
+    record.remove()
+    assert noted_parts(state, "store", "k") == 0
+    other.close()
 
 
 def test_only_its_owner_may_read_a_record(state: str) -> None:

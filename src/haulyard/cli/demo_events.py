@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from xml.sax.saxutils import quoteattr
 
 from haulyard.cli.detached import detached
-from haulyard.cli.playbill import Step, command_line
+from haulyard.cli.playbill import Step, command_line, through
 from haulyard.errors import TransferError
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ _A_BATCH: Final = 200
 _DIRECTORY: Final = "spool"
 _SOCKET: Final = "events.sock"
 _BACK: Final = "events-back"
-#: So that there is time to kill it.
-_PACED: Final = ("--bwlimit", "2MiB", "--concurrency", "4")
 #: Seconds for a spool to begin to listen.
 _PATIENCE: Final = 20.0
 
@@ -68,8 +66,8 @@ class Shipping:
         seconds = time.monotonic() - started
         remark = f"{len(events):,} events, all acknowledged, {done:,} before the kill"
         telling.show(Step("spool events", len(events), None, seconds, words, remark))
-        await self._ship()
-        return await self._verdict(len(events))
+        kills = 1 + await self._ship()
+        return await self._verdict(len(events), kills)
 
     async def _feed(self, words: tuple[str, ...], events: list[bytes], *, kill_at: int | None) -> int:
         """Write events to a spool until all are acknowledged, or ``kill_at``; return how many are."""
@@ -97,11 +95,14 @@ class Shipping:
             self._telling.say(f"    {acknowledged:,} events were acknowledged")
         return acknowledged
 
-    async def _ship(self) -> None:
+    async def _ship(self) -> bool:
+        """Ship what was spooled, and return whether that could be killed half-way."""
         telling, to = self._telling, f"{self._url}"
         words = ("ship", _DIRECTORY, "--to", to, "--settle", "0", "--after", "delete")
-        files = len([name for name in os.listdir(_DIRECTORY) if name.endswith(".xml")])
-        paced = (*words, *_PACED)
+        sizes = [entry.stat().st_size for entry in os.scandir(_DIRECTORY) if entry.name.endswith(".xml")]
+        files = len(sizes)
+        # All of it takes a second, so that there is time to kill it.
+        paced = (*words, "--bwlimit", f"{max(sum(sizes) >> 10, 1)}KiB", "--concurrency", "4")
         telling.say_command(paced, "killed half-way")
         there = await telling.stage.kill_when(paced, self._arrived, files // 2)
         telling.say(
@@ -113,12 +114,13 @@ class Shipping:
         if left:
             raise TransferError(f"{len(left)} files were not shipped: {', '.join(left[:5])}")
         telling.show(Step("ship the rest", shipped, None, seconds, words))
+        return there > 0
 
     async def _arrived(self) -> int:
         store, prefix = self._telling.stage.store(), self._telling.stage.key("events/")
         return sum([len(page.objects) async for page in store.list(prefix)])
 
-    async def _verdict(self, wanted: int) -> str:
+    async def _verdict(self, wanted: int, kills: int) -> str:
         await self._telling.quietly(("cp", "-r", self._url, f"{_BACK}/"))
         found = await detached(partial(_read_back, _BACK))
         await detached(partial(shutil.rmtree, _BACK))
@@ -126,7 +128,7 @@ class Shipping:
             raise TransferError(f"of {wanted} events {found.events} were found in the store")
         again = f"{found.again:,} twice" if found.again else "none twice"
         files = f"{found.files:,} files in the store"
-        return f"{wanted:,} XML events are in {files}, through two kills: none lost, {again}."
+        return f"{wanted:,} XML events are in {files}{through(kills)}: none lost, {again}."
 
 
 @asynccontextmanager

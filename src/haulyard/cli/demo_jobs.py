@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from haulyard.cli import demo_feeds
 from haulyard.cli.detached import detached
 from haulyard.cli.formats import human_size
-from haulyard.cli.playbill import Step
+from haulyard.cli.playbill import Step, through
 from haulyard.errors import TransferError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class BulkJob:
         )
         await telling.step("upload feeds", "cp", "feeds/", self._url)
         await self._plan()
-        await self._kill(feeds)
+        killed = await self._kill(feeds)
         await self._resume(feeds)
         await self._compare(feeds, feeds.after, "is at its place, once, with its content")
         await self._report()
@@ -54,7 +54,7 @@ class BulkJob:
         undone = int(str(account.messages[-1].fields()["done"]))
         telling.show(Step("undo the move", undone, None, seconds, ("undo", _JOB)))
         await self._compare(feeds, feeds.before, "is where it was, with its content")
-        sorted_ = f"{feeds.moved:,} objects were sorted by rules, through a kill, and put back"
+        sorted_ = f"{feeds.moved:,} objects were sorted by rules{through(killed)}, and put back"
         return f"{sorted_}: none lost, none twice."
 
     async def _plan(self) -> None:
@@ -69,9 +69,10 @@ class BulkJob:
         objects = int(str(summary.fields()["objects"]))
         telling.show(Step("plan a bulk move", objects, None, seconds, words))
 
-    async def _kill(self, feeds: Feeds) -> None:
-        """Kill the move half-way, and show how it stands."""
-        telling, words = self._telling, ("apply", _JOB)
+    async def _kill(self, feeds: Feeds) -> bool:
+        """Kill the move half-way, and show how it stands; return whether it could be killed."""
+        # At three requests an object it takes more than a second, so that there is time to kill it.
+        telling, words = self._telling, ("apply", _JOB, "--rate", str(2 * feeds.moved))
         telling.say_command(words, "killed half-way")
         done = await telling.stage.kill_when(words, self._done, feeds.moved // 2)
         telling.say(
@@ -79,6 +80,7 @@ class BulkJob:
         )
         account, _ = await telling.timed(("status", _JOB))
         telling.quote(account.messages[-1].text().splitlines()[:_STANDING])
+        return done > 0
 
     async def _done(self) -> int:
         """Return how many objects are moved, as the job's journal says while another process writes it."""

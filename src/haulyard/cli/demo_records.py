@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from haulyard.cli import exits
 from haulyard.cli.detached import detached
-from haulyard.cli.playbill import Step
+from haulyard.cli.playbill import Step, through
 from haulyard.errors import TransferError
 
 if TYPE_CHECKING:
@@ -73,18 +73,20 @@ class RecordsJob:
             telling.show(
                 Step("look at the records", wanted, None, seconds, words, f"{wanted:,} calls to make")
             )
-            await self._kill(words, wanted)
+            killed = await self._kill(words, wanted)
             await self._resume(words, wanted)
             await self._retry()
-        return await self._verdict(wanted)
+        return await self._verdict(wanted, killed=killed)
 
-    async def _kill(self, words: tuple[str, ...], wanted: int) -> None:
+    async def _kill(self, words: tuple[str, ...], wanted: int) -> bool:
+        """Kill it half-way, and show how it stands; return whether it could be killed."""
         telling = self._telling
         telling.say_command(words, "killed half-way")
         done = await telling.stage.kill_when(words, self._ended, wanted // 2)
         telling.say(f"    {done:,} records were answered" if done else "    it was done before the kill")
         account, _ = await telling.timed(("status", _JOB))
         telling.quote(account.messages[-1].text().splitlines()[:_STANDING])
+        return done > 0
 
     async def _resume(self, words: tuple[str, ...], wanted: int) -> None:
         telling = self._telling
@@ -110,14 +112,14 @@ class RecordsJob:
             raise TransferError(f"{left} records were refused a second time")
         telling.show(Step("send the refused again", refused, None, seconds, words))
 
-    async def _verdict(self, wanted: int) -> str:
+    async def _verdict(self, wanted: int, *, killed: bool) -> str:
         seen = await detached(partial(_read_log, _LOG))
         if seen.records != wanted or seen.most > _RATE:
             raise TransferError(
                 f"of {wanted} records {seen.records} arrived, and {seen.most} calls came within a second"
             )
         return (
-            f"{wanted:,} records reached an API, through a kill: none lost, {seen.again:,} sent twice, "
+            f"{wanted:,} records reached an API{through(killed)}: none lost, {seen.again:,} sent twice, "
             f"never more than {seen.most:,} calls in a second."
         )
 

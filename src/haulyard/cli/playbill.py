@@ -88,6 +88,11 @@ class Table:
         return {"steps": len(self.steps), "seconds": round(seconds, 3), "verdict": self.verdict}
 
 
+def through(kills: int) -> str:
+    """Return how a verdict says through how many kills it holds."""
+    return ("", ", through a kill", ", through two kills")[kills]
+
+
 def command_line(words: Sequence[str]) -> str:
     """Return a command as one would type it."""
     return f"haul {shlex.join(words)}" if words else ""

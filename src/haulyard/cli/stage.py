@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 import sys
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from haulyard.config import SETTINGS, resolve
 from haulyard.errors import HaulError, TransferError
 from haulyard.events import Warned
 from haulyard.models import DeleteItem
+from haulyard.transfer.resume import noted_parts
 from haulyard.url import S3Url
 
 if TYPE_CHECKING:
@@ -65,7 +67,8 @@ class Stage:
     ) -> int:
         """Run a command line as a process of its own and kill it (SIGKILL) once it has ``reached`` a number.
 
-        Returns the number that was reached by then; 0 where the command was quicker than the kill.
+        Returns the number that was reached by then; 0 where the command was quicker than the kill, which is
+        known only once it has ended.
 
         Raises:
             TransferError: It failed, or did not get as far.
@@ -82,12 +85,13 @@ class Stage:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
+        there = 0
         try:
             async with asyncio.timeout(_KILL_PATIENCE):
                 while process.returncode is None:
                     there = await reached()
-                    if there >= wanted and process.returncode is None:
-                        return there
+                    if there >= wanted:
+                        break
                     await asyncio.sleep(_LOOK)
         except TimeoutError:
             raise TransferError(f"{command} did not come half-way in {_KILL_PATIENCE:.0f} s") from None
@@ -95,18 +99,20 @@ class Stage:
             if process.returncode is None:
                 process.kill()
             await process.wait()
+        if process.returncode == -signal.SIGKILL and there >= wanted:
+            return there
         if process.returncode:
             raise TransferError(f"{command} ended with code {process.returncode}")
         return 0
 
     async def parts(self, key: str) -> int:
-        """Return how many parts of an upload of ``key`` the store has."""
-        store = self.store()
-        count = 0
-        async for upload in store.list_uploads(key):
-            if upload.key == key:
-                count += len([part async for part in store.list_parts(key, upload.upload_id)])
-        return count
+        """Return how many parts of an upload of ``key`` will not be sent again, wherever it is killed.
+
+        Those are the ones that it has written down. The store may have one more, whose sender has not heard
+        of it yet.
+        """
+        inside = self.inline.inside()
+        return noted_parts(inside.settings.state_dir, inside.bucket(self._parsed).identity, key)
 
     async def sweep(self) -> None:
         """Remove everything below the URL: objects, versions and unfinished uploads."""

@@ -175,6 +175,22 @@ class UploadRecord:
         self.parts.clear()
 
 
+def noted_parts(state_dir: str, store: str, key: str) -> int:
+    """How many parts of uploads to ``key`` are written down: those that another run does not send again.
+
+    ``store`` is the store's identity. The records may be under way in another process.
+    """
+    folder, count = _folder(state_dir), 0
+    with suppress(FileNotFoundError):
+        for name in os.listdir(folder):
+            # One that is just being begun, or has just ended.
+            with suppress(ValueError, FileNotFoundError), open(os.path.join(folder, name), "rb") as file:
+                intent, *rest = map(json.loads, _lines(file.fileno()))
+                if (intent["intent"]["store"], intent["intent"]["key"]) == (store, key):
+                    count += sum("part" in line for line in rest)
+    return count
+
+
 async def forget_completed(state_dir: str, store: Store) -> None:
     """Remove records of uploads to ``store`` that it completed although nobody heard so.
 
