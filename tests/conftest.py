@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import sys
 import time
 import uuid
@@ -36,6 +37,16 @@ class Server:
     access_key: str
     secret_key: str
     region: str
+
+
+def pytest_sessionstart() -> None:
+    """Let tests and the programs they start be interrupted, also where the run itself cannot be.
+
+    A shell that starts something by ``&`` has it ignore SIGINT, which children inherit: tests of Ctrl-C
+    would wait for ever.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,8 @@ async def test_a_connection_that_is_reset_costs_an_attempt_and_no_record(tmp_pat
 async def test_a_call_that_is_not_answered_is_made_again_with_the_same_key(tmp_path: Path) -> None:
     async with ApiServer(Rule(hang=True, contains='"3"', times=1)) as api:
         work = await working(tmp_path, api.url, {"a.csv": csv_of(20)})
-        work.carried_out(timeout=0.2)
+        # Long enough for those that are answered, on any machine.
+        work.carried_out(timeout=1.0)
         assert (await work.run()).is_finished
         keys = [call.key for call in api.calls if ids(call) == [3]]
         assert len(keys) == 2
@@ -64,13 +65,15 @@ async def test_answers_that_break_off_are_no_answers(tmp_path: Path) -> None:
 async def test_retry_after_pauses_all_calls(tmp_path: Path, *, as_date: bool) -> None:
     async with ApiServer(Rule(429, retry_after=1, as_date=as_date, contains='"50"', times=1)) as api:
         work = await working(tmp_path, api.url, {"a.csv": csv_of(200)})
+        work.carried_out(max_in_flight=10)
         assert (await work.run()).account.delivered == 200
         refused = next(call for call in api.calls if call.status == 429)
-        # What was on its way may still arrive; after that nobody calls until the second is over.
-        later = [call.time - refused.time for call in api.calls if call.time > refused.time + 0.2]
-        assert min(later) >= (0.9 if not as_date else 0.2)
         (pause,) = [event for event in work.events if isinstance(event, CallsPaused)]
         assert "429" in pause.reason
+        assert as_date or pause.seconds >= 1
+        # What was on its way may still arrive; beyond that nobody calls until the pause is over.
+        after = [call.time - refused.time for call in api.calls[refused.number :]]
+        assert sum(seconds < pause.seconds - 0.1 for seconds in after) < 10
 
 
 async def test_too_many_requests_without_a_time_pause_by_themselves(tmp_path: Path) -> None:
@@ -268,8 +271,8 @@ async def test_an_answer_that_never_ends_is_given_up_after_the_timeout(tmp_path:
     async with server:
         port = server.sockets[0].getsockname()[1]
         work = await working(tmp_path, f"http://127.0.0.1:{port}/", {"a.csv": csv_of(20)})
-        work.carried_out(timeout=0.2, attempts=2)
-        outcome = await asyncio.wait_for(work.run(), 10)
+        work.carried_out(timeout=1.0, attempts=2)
+        outcome = await asyncio.wait_for(work.run(), 30)
         assert (outcome.account.delivered, outcome.account.failed) == (19, 1)
         (kept,) = work.letters()
         assert (kept.letter.attempts, kept.letter.status) == (2, 0)

@@ -4,7 +4,6 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -290,12 +289,13 @@ def test_a_limit_that_can_be_waited_out_is_not_kept() -> None:
     assert run.pacer.snapshot() == []
 
 
-async def _drive(pacer: Pacer, port: int, until: float) -> None:
-    """Call over one connection at a time until then; a connection is opened where none is free."""
+async def _drive(pacer: Pacer, port: int, count: int) -> None:
+    """Call so many times, over one connection at a time; a connection is opened where none is free."""
     free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    calls = iter(range(count))
 
     async def call() -> None:
-        while time.monotonic() < until:
+        for _ in calls:
             grant = await pacer.turn()
             reader, writer = free.pop() if free else await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"record\n")
@@ -317,9 +317,9 @@ def test_a_server_of_its_own_process_logs_no_second_above_the_limit() -> None:
     ) as server:
         assert server.stdout is not None
         port = int(server.stdout.readline())
-        uvloop.run(_drive(Pacer([Limit(2000, 1)]), port, time.monotonic() + 3.2))
+        uvloop.run(_drive(Pacer([Limit(2000, 1)]), port, 5000))
         log, _ = server.communicate()
     arrived = [float(line) for line in log.split()]
+    assert len(arrived) == 5000
+    # That no turn is wasted is tested above, on a clock that stands still while others have the processor.
     assert most_in_any_window(arrived, 1.0) <= 2000
-    # Other tests may have the processor; what a quiet machine reaches is measured, not tested.
-    assert len(arrived) / (arrived[-1] - arrived[0]) >= 0.8 * 2000

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
+#: Seconds; what would go wrong takes minutes.
+PATIENCE = 30
+
 
 async def test_stopped_it_finishes_what_is_in_flight_and_begins_nothing(tmp_path: Path) -> None:
     async with ApiServer(Rule(hang=True, where=lambda call: call.number > 100)) as api:
@@ -55,7 +58,7 @@ async def test_what_is_in_flight_gets_its_grace_and_no_more(tmp_path: Path) -> N
         running = asyncio.create_task(work.run())
         await api.wait_for_async(count=110)
         work.stop()
-        outcome = await asyncio.wait_for(running, 5)
+        outcome = await asyncio.wait_for(running, PATIENCE)
         assert (outcome.is_finished, outcome.account.delivered) == (False, 100)
 
 
@@ -65,7 +68,7 @@ async def test_stopped_in_a_long_pause_it_ends_at_once(tmp_path: Path) -> None:
         running = asyncio.create_task(work.run())
         paused = await api.wait_for_async(lambda call: call.status == 429)
         work.stop()
-        outcome = await asyncio.wait_for(running, 5)
+        outcome = await asyncio.wait_for(running, PATIENCE)
         assert not outcome.is_finished
         assert outcome.account.delivered == len(delivered(api.calls)) < paused.number
 
@@ -79,7 +82,7 @@ async def test_a_call_that_fails_after_the_stop_is_not_made_again(tmp_path: Path
         work.stop()
         await asyncio.sleep(0)
         api.release()
-        await asyncio.wait_for(running, 5)
+        await asyncio.wait_for(running, PATIENCE)
         assert len(api.calls) == 55
         assert work.letters() == []
 
@@ -109,7 +112,7 @@ async def test_stopped_while_it_lists_it_ends_and_lists_again(tmp_path: Path) ->
         running = asyncio.create_task(work.run())
         await store.listing.wait()
         work.stop()
-        outcome = await asyncio.wait_for(running, 5)
+        outcome = await asyncio.wait_for(running, PATIENCE)
         assert (outcome.is_finished, len(api.calls)) == (False, 0)
         work.around = replace(whole, stopping=asyncio.Event())
         assert (await work.run()).account.delivered == 10
@@ -127,7 +130,7 @@ async def test_stopped_while_it_waits_for_a_period_it_sends_nothing(tmp_path: Pa
         running = asyncio.create_task(work.run())
         await waiting.wait()
         work.stop()
-        outcome = await asyncio.wait_for(running, 5)
+        outcome = await asyncio.wait_for(running, PATIENCE)
         assert (outcome.is_finished, len(api.calls)) == (False, 10)
 
 
