@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt
 SOURCES := src tests benchmarks docs/generate.py
 
+# Tests start Python a thousand times over; without bytecode each of them compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The first interpreter that is new enough and can make virtual environments.
 USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python3.14; do \
