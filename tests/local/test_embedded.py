@@ -205,12 +205,19 @@ def test_a_server_that_fails_shows_the_end_of_its_log(
 def test_a_server_that_never_answers_is_ended_in_time(
     store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    program = fake_weed(tmp_path, 'echo $$ > "$PWD/pid"; while :; do sleep 1; done')
+    program = fake_weed(tmp_path, "while :; do sleep 1; done")
     monkeypatch.setattr(weed, "find_weed", lambda: str(program))
+    launched: list[launcher.Launched] = []
+    launch = launcher.launch
+
+    def remember(*command: Any, **options: Any) -> launcher.Launched:
+        launched.append(launch(*command, **options))
+        return launched[-1]
+
+    monkeypatch.setattr(launcher, "launch", remember)
     with pytest.raises(StoreError, match=r"not ready after 0\.3 s"):
         store.start(timeout=0.3)
-    pid = int((tmp_path / "store" / "pid").read_text())
-    assert not launcher.is_alive(pid, weed.data_flag(tmp_path / "store" / "data"))
+    assert not launcher.is_alive(launched[0].pid, weed.data_flag(tmp_path / "store" / "data"))
 
 
 def test_a_server_of_another_user_is_named(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
