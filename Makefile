@@ -22,7 +22,7 @@ demo: $(VENV)/.demo ## real files into a real S3 server and back, timed and comp
 	@$(BIN)/haul demo
 
 test: check ## everything: lint, types, import contracts, tests with branch coverage
-	@$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --cov --cov-report=term
+	@$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal --cov --cov-report=term
 
 check: $(VENV)/.dev ## lint, formatting, types and import contracts, without the tests
 	@$(BIN)/ruff check $(SOURCES)

@@ -9,13 +9,16 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import time
 import uuid
 from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from haulyard.local import EmbeddedStore
@@ -24,9 +27,15 @@ from haulyard.local.weed import HOST, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 _MOTO_SECONDS = 60
+_IN_MEMORY = "/dev/shm"  # noqa: S108 -- what is in it has a random name of its own
+
+# A machine that is busy with something else makes no example wrong.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +130,19 @@ def _wait_for_moto(port: int, pid: int, marker: str) -> None:
             else:
                 return
     pytest.fail("moto did not start")
+
+
+@pytest.fixture
+def quick_path(tmp_path: Path) -> Iterator[Path]:
+    """A directory in memory where there is one, else on disk: for tests that end processes, not machines.
+
+    A sync costs nothing there.
+    """
+    if not os.access(_IN_MEMORY, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=_IN_MEMORY, prefix="haul-test-") as directory:
+        yield Path(directory)
 
 
 @pytest.fixture

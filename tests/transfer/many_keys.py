@@ -1,6 +1,6 @@
-"""Plans a sync of a million keys and prints by how many MiB its peak memory is above that of a small one.
+"""Plans a sync of many keys and prints by how many MiB its peak memory is above that of a small one.
 
-Usage: million_keys.py merged|on-disk
+Usage: many_keys.py merged|on-disk
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from haulyard.models import ListOptions
 
+_KEYS = 400_000
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -71,7 +72,7 @@ async def main() -> None:
     ordered = sys.argv[1] == "merged"
     await plan(20_000, ordered=ordered)
     before = peak()
-    await plan(1_000_000, ordered=ordered)
+    await plan(_KEYS, ordered=ordered)
     sys.stdout.write(f"{(peak() - before) // 1024}\n")
 
 
