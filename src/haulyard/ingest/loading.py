@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from haulyard.ingest.loaded_sources import Choice, Mode
     from haulyard.ingest.model import Piece, SourceFile
     from haulyard.ingest.tables import Database, TableName
+    from haulyard.ingest.tables_writing import Enrichment
     from haulyard.ingest.where import Where
 
 #: Once too many rows were rejected nothing is loaded, but reading goes on for so many more of them: who mends
@@ -64,14 +66,17 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked of a load into a table; the file ``rejects_path`` appears where there are rejects."""
+    """What is asked of a load into a table.
+
+    The file ``rejects_path`` appears where there are rejects; ``max_rejects`` None allows any number of them.
+    """
 
     table: TableName
     mode: Mode
     rejects_path: str
     key: tuple[str, ...] = ()
     force: bool = False
-    max_rejects: int = 0
+    max_rejects: int | None = 0
     where: Where | None = None
 
 
@@ -125,8 +130,12 @@ class Account:
         )
 
 
-async def load(dataset: Dataset, database: Database, order: Order, emit: Emit) -> Loaded:
+async def load(
+    dataset: Dataset, database: Database, order: Order, emit: Emit, enrichment: Enrichment | None = None
+) -> Loaded:
     """Load the files of ``dataset`` into a table, or leave the database as it was.
+
+    ``enrichment`` gives the rows a further column.
 
     Raises:
         TooManyRejectsError: More rows than ``order.max_rejects`` do not fit.
@@ -148,7 +157,8 @@ async def load(dataset: Dataset, database: Database, order: Order, emit: Emit) -
     @asynccontextmanager
     async def attempt() -> AsyncIterator[TableWriter]:
         async with database.transaction():
-            writer = TableWriter(database, table, mode, order.key, dataset.options.on_drift)
+            drift = dataset.options.on_drift
+            writer = TableWriter(database, table, mode, order.key, drift, enrichment)
             try:
                 yield writer
             finally:
@@ -175,7 +185,10 @@ async def load(dataset: Dataset, database: Database, order: Order, emit: Emit) -
             seconds=time.monotonic() - started,
         )
 
-    return await carry(dataset, attempt, finish, order, emit)
+    loaded = await carry(dataset, attempt, finish, order, emit)
+    if enrichment is not None:
+        await enrichment.settle()
+    return loaded
 
 
 async def carry(
@@ -184,12 +197,13 @@ async def carry(
     finish: Callable[[Any, Account], Awaitable[Loaded]],
     order: Order,
     emit: Emit,
+    schema: pa.Schema | None = None,
 ) -> Loaded:
     """Read all rows into what ``attempt`` gives, and again where it turns out that they have other types.
 
-    What ``attempt`` gives undoes, when it is left by an error, all that it took.
+    What ``attempt`` gives undoes, when it is left by an error, all that it took. Without a ``schema`` the
+    types are found on the way.
     """
-    schema: pa.Schema | None = None
     while True:
         rejects = Rejects(order.rejects_path)
         account = Account(rejects)
@@ -218,7 +232,7 @@ async def _fill(
     emit: Emit,
 ) -> None:
     """Read all rows into ``receiver``. Raises TooManyRejectsError once all of them, or enough, are known."""
-    allowed = order.max_rejects
+    allowed = sys.maxsize if order.max_rejects is None else order.max_rejects
     has_begun = False
     async with aclosing(dataset.pieces(schema, order.where)) as pieces:
         async for piece in pieces:

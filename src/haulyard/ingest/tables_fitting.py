@@ -55,10 +55,11 @@ def storable(schema: pa.Schema) -> pa.Schema:
     return pa.schema([(name, _plain(field.type)) for name, field in zip(names, schema, strict=True)])
 
 
-def fit(found: pa.Schema, table: pa.Schema, drift: Drift, source: str, name: str) -> Fit:
+def fit(found: pa.Schema, table: pa.Schema, drift: Drift, source: str, name: str, *, given: str = "") -> Fit:
     """Return how rows of ``found`` go into a table of the columns ``table``, whose types stay.
 
-    ``source`` is the file of the first rows, ``name`` the table, both for messages.
+    ``source`` is the file of the first rows, ``name`` the table, both for messages. ``given`` is a column
+    that the rows will have.
 
     Raises:
         ReadAsError: They have to be read as other types first.
@@ -69,7 +70,8 @@ def fit(found: pa.Schema, table: pa.Schema, drift: Drift, source: str, name: str
     own = {field.name.lower(): field for field in table}
     names = [own[each.lower()].name if each.lower() in own else each for each in found.names]
     added = tuple(each for each in names if each.lower() not in own)
-    missing = [each for each in table.names if each.lower() not in {name.lower() for name in names}]
+    there = {name.lower() for name in (*names, given)}
+    missing = [each for each in table.names if each.lower() not in there]
     if drift != "add-columns" and (added or missing):
         what = (
             f"has a column {added[0]!r} that {name} has not" if added else f"lacks {missing[0]!r} of {name}"
@@ -102,15 +104,17 @@ def _is_exact(found: pa.DataType, to: pa.DataType) -> bool:
     if types.is_null(found) or plain.equals(to):
         return True
     if types.is_integer(plain) and types.is_integer(to):
-        room = to.bit_width - types.is_signed_integer(to) - (plain.bit_width - types.is_signed_integer(plain))
-        return bool(room >= 0 and (types.is_signed_integer(to) or types.is_unsigned_integer(plain)))
+        bits = [each.bit_width - int(types.is_signed_integer(each)) for each in (plain, to)]
+        return bool(bits[0] <= bits[1]) and bool(
+            types.is_signed_integer(to) or types.is_unsigned_integer(plain)
+        )
     if types.is_float32(plain) and types.is_float64(to):
         return True
     if types.is_timestamp(plain) and types.is_timestamp(to):
         order = ("s", "ms", "us", "ns")
         return bool(plain.tz == to.tz and order.index(plain.unit) <= order.index(to.unit))
     # What text does not hold is converted by DuckDB, which complains where it cannot.
-    return types.is_nested(plain) or types.is_binary(plain) or types.is_large_binary(plain)
+    return bool(types.is_nested(plain) or types.is_binary(plain) or types.is_large_binary(plain))
 
 
 def _plain(of: pa.DataType) -> pa.DataType:

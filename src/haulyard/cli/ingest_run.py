@@ -1,0 +1,147 @@
+"""Runs `haul ingest`: what it works with, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Final
+
+from haulyard.cli import exits, ingest_show
+from haulyard.client.session import Session
+from haulyard.ingest.dataset import check_installed, open_dataset
+from haulyard.ingest.loading import Order, load
+from haulyard.ingest.model import ReadOptions
+from haulyard.ingest.rejects import TooManyRejectsError
+from haulyard.ingest.tables import TableName, open_database
+from haulyard.ingest.tables_naming import table_for
+from haulyard.url import LocalPath, parse
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from haulyard.cli.context import Context
+    from haulyard.cli.ingest_options import Options
+    from haulyard.ingest.dataset import Dataset
+    from haulyard.ingest.loading import Loaded
+    from haulyard.stores.assemble import Connection
+
+#: Of --memory-limit, what DuckDB may use and what is read ahead; the rest is the program itself.
+SHARE: Final = 4
+
+
+class _OnConnections(Session):
+    """A session on the connections that the command has anyway; those are closed with it."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context.settings, context.emit)
+        self._context = context
+
+    def connection(self, *, source: bool = False) -> Connection:
+        return self._context.connection(source=source)
+
+
+async def ingest(options: Options, context: Context) -> int:
+    """Load, or look."""
+    check_installed("pyarrow", "duckdb")
+    session = _OnConnections(context)
+    if options.validate:
+        from haulyard.cli.ingest_validate import validate
+
+        return await validate(options, session, context)
+    reading = await asyncio.to_thread(read_options, options)
+    dataset = await open_dataset(
+        session, options.sources, reading, manifest=options.manifest, recursive=options.recursive
+    )
+    if options.schema:
+        return await _describe(dataset, context)
+    try:
+        loaded = await (
+            _export(options, dataset, session, context) if options.to else _load(options, dataset, context)
+        )
+    except TooManyRejectsError as error:
+        context.output.results(ingest_show.Rejected(each) for each in error.first)
+        raise
+    except asyncio.CancelledError:
+        context.output.note("nothing was loaded; the same command begins again")
+        raise
+    context.output.result(ingest_show.Summary(loaded))
+    return exits.OK
+
+
+async def _describe(dataset: Dataset, context: Context) -> int:
+    """Print what is in the columns."""
+    from haulyard.ingest.tables_types import sql_types
+
+    with context.progress("rows") as expect:
+        expect(len(dataset.files), dataset.size)
+        info = await dataset.describe()
+        types = await asyncio.to_thread(sql_types, await dataset.schema())
+    columns = [ingest_show.Column(each, kind) for each, kind in zip(info.columns, types, strict=True)]
+    if context.output.as_json:
+        context.output.results(columns)
+    else:
+        context.output.lines(ingest_show.table_of(columns, info))
+    return exits.OK
+
+
+async def _load(options: Options, dataset: Dataset, context: Context) -> Loaded:
+    table = TableName.parse(options.table) if options.table else table_for(options.sources)
+    path = options.rejects or os.path.join(os.path.dirname(options.db), f"{table.rejects}.jsonl")
+    order = _order(options, table, path)
+    async with open_database(options.db, options.memory // SHARE) as database:
+        with context.progress("rows") as expect:
+            expect(len(dataset.files), dataset.size)
+            return await load(dataset, database, order, context.emit)
+
+
+async def _export(options: Options, dataset: Dataset, session: Session, context: Context) -> Loaded:
+    from haulyard.ingest.exporting import Destination, export
+
+    destination = Destination.parse(options.to)
+    is_local = isinstance(parse(options.to), LocalPath)
+    name = "stdout" if options.to == "-" else os.path.basename(options.to)
+    path = options.rejects or f"{options.to if is_local else name}.rejects.jsonl"
+    order = _order(options, TableName("main", name), path)
+    with context.progress("rows") as expect:
+        expect(len(dataset.files), dataset.size)
+        return await export(dataset, session, destination, order, context.emit, raw=context.output.raw)
+
+
+def _order(options: Options, table: TableName, rejects_path: str) -> Order:
+    return Order(
+        table,
+        options.mode,
+        rejects_path,
+        options.key,
+        options.force,
+        options.max_rejects,
+        options.where or None,
+    )
+
+
+def read_options(options: Options) -> ReadOptions:
+    """Return how files become rows.
+
+    Raises:
+        ConfigError: The file of names and types is not what it has to be.
+    """
+    given: dict[str, Any] = {"nulls": options.nulls} if options.nulls else {}
+    if options.schema_file:
+        from haulyard.ingest.tables_types import read_schema
+
+        given["schema"] = read_schema(options.schema_file)
+    return ReadOptions(
+        format=options.format,  # type: ignore[arg-type]  # one of the flag's choices
+        compression=options.compression,  # type: ignore[arg-type]  # likewise
+        encoding=options.encoding,
+        delimiter=options.delimiter,
+        quote=options.quote,
+        escape=options.escape,
+        header=options.header,
+        names=options.names,
+        columns=options.columns or None,
+        on_drift=options.on_drift,
+        hive=options.hive,
+        memory=options.memory // SHARE,
+        **given,
+    )

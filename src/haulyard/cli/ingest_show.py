@@ -1,0 +1,143 @@
+"""What `haul ingest` says: the columns, the rows that do not fit, what a load came to. Pure."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from haulyard.cli.formats import human_size
+from haulyard.observe.lines import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from haulyard.ingest.loading import Loaded
+    from haulyard.ingest.model import Reject
+    from haulyard.ingest.schema import ColumnInfo, SchemaInfo
+
+#: Characters of a value in the table of columns.
+_WIDTH: Final = 19
+_EXAMPLES: Final = 3
+_HEADS: Final = ("name", "type", "nulls", "distinct", "minimum", "maximum", "examples")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of what is read; ``type`` is that of a table that would be made."""
+
+    kind: ClassVar[str] = "column"
+
+    info: ColumnInfo
+    type: str
+
+    def text(self) -> str:
+        """Return it for people; `table_of` sets several below each other."""
+        return "  ".join(self.cells())
+
+    def cells(self) -> tuple[str, ...]:
+        """Return its line of the table, in parts."""
+        one = self.info
+        nulls = "" if one.nulls is None else f"{one.nulls:,}" if one.nullable else "none"
+        distinct = "" if one.distinct is None else f"~{one.distinct:,}"
+        examples = ", ".join(_short(each) for each in one.examples[:_EXAMPLES])
+        return (
+            escape(one.name),
+            self.type,
+            nulls,
+            distinct,
+            _short(one.minimum),
+            _short(one.maximum),
+            examples,
+        )
+
+    def fields(self) -> dict[str, object]:
+        """Return it for programs."""
+        return {**asdict(self.info), "type": self.type, "examples": list(self.info.examples)}
+
+
+def table_of(columns: Sequence[Column], info: SchemaInfo) -> list[str]:
+    """Return the lines of a table of columns, and one of what they are of."""
+    rows = [_HEADS, *(column.cells() for column in columns)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADS))]
+    lines = [
+        "  ".join(
+            f"{cell:>{width}}" if head in {"nulls", "distinct"} else f"{cell:{width}}"
+            for cell, width, head in zip(row, widths, _HEADS, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    rejected = f", {info.rejected:,} rows do not fit" if info.rejected else ""
+    files = f" of {info.files:,} file{'' if info.files == 1 else 's'}" if info.files else ""
+    return [*lines, "", f"{info.rows:,} rows{files}{rejected}"]
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 -- of whatever type a column is
+    if value is None:
+        return ""
+    text = escape(str(value))
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that does not fit."""
+
+    kind: ClassVar[str] = "reject"
+
+    of: Reject
+
+    def text(self) -> str:
+        """Return it for people."""
+        one = self.of
+        column = f" in column {one.column!r}" if one.column else ""
+        value = f": {_short(one.value)}" if one.value else ""
+        return f"rejected: {escape(one.uri)}, line {one.line:,}: {escape(one.reason)}{escape(column)}{value}"
+
+    def fields(self) -> dict[str, object]:
+        """Return it for programs."""
+        one = self.of
+        return {
+            "uri": one.uri,
+            "line": one.line,
+            "reason": one.reason,
+            "column": one.column,
+            "value": one.value,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a load came to."""
+
+    kind: ClassVar[str] = "loaded"
+
+    of: Loaded
+
+    def text(self) -> str:
+        """Return it for people."""
+        one = self.of
+        where = f"{one.table} in {one.destination}" if one.table else one.destination
+        if one.files_known and not one.files:
+            return f"{escape(where)} has all of it already: {_files(one.files_known)} loaded before"
+        rows = f"{one.rows_loaded:,} rows of {_files(one.files)} ({human_size(one.bytes)})"
+        lines = [f"{rows} into {escape(where)} in {one.seconds:.2f} s"]
+        if one.rows_updated:
+            lines.append(f"{one.rows_updated:,} rows were there and have new values")
+        if one.files_known:
+            lines.append(f"{_files(one.files_known)} left out: loaded before (--force loads again)")
+        filtered = f" + {one.rows_filtered:,} left out by --where" if one.rows_filtered else ""
+        parts = f"{one.rows_loaded:,} loaded + {one.rows_rejected:,} rejected{filtered}"
+        lines.append(f"{one.rows_read:,} rows read = {parts}")
+        if one.rejects_file:
+            table = f"{one.rejects_table} and " if one.rejects_table else ""
+            lines.append(f"rejected rows are in {escape(table)}{escape(os.path.relpath(one.rejects_file))}")
+        return "\n".join(lines)
+
+    def fields(self) -> dict[str, object]:
+        """Return it for programs."""
+        return {**asdict(self.of), "seconds": round(self.of.seconds, 3)}
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file{'' if count == 1 else 's'}"
