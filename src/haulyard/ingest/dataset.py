@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
 
+from haulyard.errors import ConfigError
+from haulyard.ingest.agreement import Agreement
+from haulyard.ingest.conforming import Shaper
+from haulyard.ingest.file_reading import Surroundings, check_known, pieces_of
 from haulyard.ingest.model import ReadOptions
+from haulyard.ingest.partitions import partition_types
+from haulyard.ingest.profiling import columns_of
+from haulyard.ingest.sources import find_files
+from haulyard.records.reading_ahead import opened_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Sequence
 
     import pyarrow as pa
 
     from haulyard.client.session import Session
+    from haulyard.events import Emit
     from haulyard.ingest.model import Piece, SourceFile
     from haulyard.ingest.schema import SchemaInfo
-    from haulyard.ingest.where import Where
+    from haulyard.ingest.where import Condition, Where
 
 READ = ReadOptions()
+
+#: Files that are read at a time, at most.
+_FILES: Final = 32
+#: A file is taken to need so many bytes of memory for each that is stored, and some that none can do without.
+_HELD: Final = 8
+_LEAST: Final = 256 * 1024
 
 
 async def open_dataset(
@@ -39,19 +59,41 @@ async def open_dataset(
         NotFound: There is no such file; the hint names the nearest that exist.
         ConfigError: A source cannot be understood, or the extra ``data`` is not installed.
     """
-    raise NotImplementedError
+    check_installed("pyarrow")
+    found = await find_files(session, sources, options, manifest=manifest, recursive=recursive)
+    return Dataset(found.files, found.skipped, options, session.emit)
+
+
+def check_installed(*modules: str) -> None:
+    """Raise ConfigError where a library that tables need is missing."""
+    for module in modules:
+        if find_spec(module) is None:
+            raise ConfigError(
+                f"tables need the library {module}, which is not installed",
+                hint="pip install pandas" if module == "pandas" else "pip install 'haulyard[data]'",
+            )
 
 
 class Dataset:
     """The files of some sources as one table.
 
     ``files`` are in the order of reading: that of the sources, in each the store's. ``skipped`` names what
-    was left out. ``size`` is what is stored, in bytes.
+    was left out.
     """
 
-    files: tuple[SourceFile, ...]
-    skipped: tuple[str, ...]
-    options: ReadOptions
+    def __init__(
+        self,
+        files: tuple[SourceFile, ...],
+        skipped: tuple[str, ...],
+        options: ReadOptions,
+        emit: Emit,
+    ) -> None:
+        self.files = files
+        self.skipped = skipped
+        self.options = options
+        self._emit = emit
+        self._partitions = partition_types(files)
+        self._all: pa.Schema | None = None
 
     @property
     def size(self) -> int:
@@ -67,23 +109,104 @@ class Dataset:
         Raises:
             IngestError: The files differ and ``options.on_drift`` does not allow it (it names file and
                 column), or one of them cannot be read.
+            ConfigError: A column that is wanted does not exist.
         """
-        raise NotImplementedError
+        whole = await self._columns()
+        if self.options.columns is None:
+            return whole
+        import pyarrow as pa
 
-    def pieces(self, schema: pa.Schema | None = None, where: Where | None = None) -> AsyncGenerator[Piece]:
+        check_known("the table", self.options.columns, whole.names)
+        return pa.schema([whole.field(name) for name in self.options.columns])
+
+    async def pieces(
+        self, schema: pa.Schema | None = None, where: Where | None = None, *, widening: bool = False
+    ) -> AsyncGenerator[Piece]:
         """Yield the rows of all files, in the order of the files; close it where it is not read to its end.
 
-        Every batch has the columns of ``schema`` (that of the method `schema`, say), partitions included.
-        Without a schema all batches still have the same, which is found on the way: so consistent files are
-        read once. Rows that ``where`` is not true of are counted in ``filtered``.
+        Every file gives one piece at least, which may have no row. Every batch has the columns of ``schema``
+        (that of the method `schema`, say, or ``options.schema``), partitions included. Without a schema all
+        batches still have the same, which is found on the way: so consistent files are read once. With
+        ``widening``, batches may then have wider types than those before, and more columns: whoever asks for
+        it casts them in the end to what `haulyard.ingest.drift.lossless` makes of their schemas. Rows that
+        ``where`` is not true of are counted in ``filtered``; files whose partitions rule them out are not
+        read at all, and give no piece.
 
         Raises:
             ConvergedLaterError: Without a schema: rows came that do not fit the columns found before.
             IngestError: A file cannot be read, was replaced meanwhile, or differs from the others.
             ConfigError: ``where`` names unknown columns or cannot be understood.
         """
-        raise NotImplementedError
+        condition = None
+        if where is not None:
+            # Only here: reading without a condition needs no DuckDB.
+            from haulyard.ingest.where import Condition
+
+            condition = Condition(where)
+        schema = self.options.schema if schema is None else schema
+        shaper = await self._shaper(schema, condition)
+        order = Agreement(self.options, shaper, is_widening=widening)
+        with self._lanes() as lanes:
+
+            def read(source: SourceFile) -> AsyncGenerator[Piece]:
+                around = Surroundings(self.options, lanes, self._emit, self._weigh(source))
+                return pieces_of(source, around, shaper, order.found)
+
+            files = opened_ahead(
+                self._remaining(shaper, condition),
+                read,
+                ahead=_FILES - 1,
+                weigh=self._weigh,
+                most=self.options.memory,
+            )
+            async with aclosing(files):
+                async for opened in files:
+                    async with aclosing(opened.blocks()) as blocks:
+                        async for piece in blocks:
+                            yield order.agreed(piece)
+                    order.ended(opened.source)
 
     async def describe(self) -> SchemaInfo:
         """Read all rows once, in bounded memory, and say of each column what is in it."""
-        raise NotImplementedError
+        from haulyard.ingest.describing import described
+
+        return await described(self)
+
+    async def _shaper(self, schema: pa.Schema | None, condition: Condition | None) -> Shaper:
+        """Return what makes batches; of what only the condition needs, the types are those of all files."""
+        if schema is None:
+            return Shaper(self._partitions, condition, None, self.options.columns)
+        reading = schema
+        if condition is not None and not condition.suits(schema):
+            whole = await self._columns()
+            reading = Shaper.with_needed(schema, whole, condition)
+        return Shaper(self._partitions, condition, reading, schema.names)
+
+    async def _columns(self) -> pa.Schema:
+        """Return all columns of all files, whichever are wanted."""
+        if self.options.schema is not None:
+            return self.options.schema
+        if self._all is None:
+            with self._lanes() as lanes:
+                around = Surroundings(
+                    replace(self.options, columns=None), lanes, self._emit, self.options.memory // 4
+                )
+                self._all = await columns_of(self.files, around, self._partitions)
+        return self._all
+
+    def _remaining(self, shaper: Shaper, condition: Condition | None) -> Iterator[SourceFile]:
+        """Yield the files that may have rows which are wanted."""
+        if condition is None or not self._partitions:
+            yield from self.files
+            return
+        from haulyard.ingest.pruning import FilePruning  # as above
+
+        pruning = FilePruning.of(condition, shaper.schema, self._partitions)
+        yield from (file for file in self.files if pruning is None or pruning.may_fit(file))
+
+    def _weigh(self, source: SourceFile) -> int:
+        """Return the bytes of memory that reading a file takes at most."""
+        return min(_LEAST + _HELD * source.size, self.options.memory)
+
+    def _lanes(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="haulyard-ingest")
