@@ -12,6 +12,7 @@ import pytest
 from tests.records.working import csv_of, ids, working
 
 from haulyard.errors import AccessDenied, ApiDenied, ApiUnavailable, JobError
+from haulyard.events import RecordsEnded
 from haulyard.journal.damage import unwritable
 from haulyard.records.ledger import Ledger
 from haulyard.records.outbox import Place
@@ -248,6 +249,21 @@ async def test_segments_of_answers_are_delivered_while_the_run_goes_on(
         api.release()
         assert (await running).is_finished
         assert await _kept(store) == list(range(3000))
+
+
+async def test_no_record_is_told_as_ended_that_is_not_in_the_ledger(tmp_path: Path) -> None:
+    async with ApiServer() as api:
+        work = await working(tmp_path, api.url, {"a.csv": csv_of(3000)})
+        told: list[tuple[int, int]] = []
+
+        def listen(event: Any) -> None:
+            if isinstance(event, RecordsEnded):
+                told.append((event.done, work.marked()))
+
+        work.around = replace(work.around, emit=listen)
+        await work.run()
+    assert [done for done, _ in told] == [marked for _, marked in told]
+    assert told[-1] == (3000, 3000)
 
 
 async def test_answers_that_a_store_does_not_take_are_kept_for_the_next_run(tmp_path: Path) -> None:

@@ -218,6 +218,9 @@ class Books:
         if self._failure is not None:
             raise self._failed()
         self._dirty.clear()
+        account = self.account
+        # What is told as durable is what this commit has: more may end while it is written.
+        records, failures, read = account.records, account.failures, account.bytes_read
         writing = asyncio.ensure_future(asyncio.to_thread(self._write, self._take()))
         try:
             await asyncio.shield(writing)
@@ -229,11 +232,10 @@ class Books:
         finally:
             self._uncounted = self._untaken
             self._written.set()
-        account = self.account
-        size, self._told_bytes = account.bytes_read - self._told_bytes, account.bytes_read
+        size, self._told_bytes = read - self._told_bytes, read
         if self._committed is not None:
             self._committed()
-        self._emit(RecordsEnded(self._job, account.records - account.failures, account.failures, size))
+        self._emit(RecordsEnded(self._job, records - failures, failures, size))
 
     async def close(self) -> None:
         """Write what is left, once no call is open any more. Raises JobError as `commit`."""
