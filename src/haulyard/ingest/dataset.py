@@ -191,7 +191,8 @@ class Dataset:
                 around = Surroundings(
                     replace(self.options, columns=None), lanes, self._emit, self.options.memory // 4
                 )
-                self._all = await columns_of(self.files, around, self._partitions)
+                wanted = self.options.columns
+                self._all = await columns_of(self.files, around, self._partitions, wanted)
         return self._all
 
     def _remaining(self, shaper: Shaper, condition: Condition | None) -> Iterator[SourceFile]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from haulyard.errors import IngestError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     import pyarrow as pa
 
@@ -21,13 +21,15 @@ class Columns(NamedTuple):
     schema: pa.Schema
 
 
-def united(one: Columns, other: Columns, drift: Drift) -> Columns:
+def united(one: Columns, other: Columns, drift: Drift, wanted: Container[str] | None = None) -> Columns:
     """Return the columns of both together, in the order in which they are met first.
 
+    Names are not compared: see `check_names`.
+
     Raises:
-        IngestError: They differ in a way that ``drift`` does not allow; it names file and column.
+        IngestError: Types differ in a way that ``drift`` does not allow, in a column that is ``wanted`` (None
+            for all); it names file and column.
     """
-    check_names(one.uri, one.schema.names, other.uri, other.schema.names, drift)
     fields = {field.name: field for field in one.schema}
     for field in other.schema:
         known = fields.get(field.name)
@@ -35,7 +37,7 @@ def united(one: Columns, other: Columns, drift: Drift) -> Columns:
             fields.setdefault(field.name, field)
             continue
         common = common_type(known.type, field.type)
-        if drift == "fail" or common is None:
+        if common is None or (drift == "fail" and (wanted is None or field.name in wanted)):
             raise IngestError(
                 f"the column {field.name!r} of {other.uri} is {field.type}, "
                 f"and that of {one.uri} is {known.type}",

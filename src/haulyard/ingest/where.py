@@ -8,7 +8,7 @@ that fits; all else is evaluated by DuckDB, batch by batch.
 from __future__ import annotations
 
 import json
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -221,7 +221,9 @@ def _no_condition(where: str, reason: str) -> ConfigError:
     )
 
 
+@cache
 def _connect() -> Any:  # noqa: ANN401 -- a connection of DuckDB
+    # One for all conditions of the process: to make it takes 25 ms.
     connection = _duckdb().connect(":memory:")
     # A condition looks at its row, and at nothing else of this machine.
     for setting in ("TimeZone = 'UTC'", "threads = 1", "enable_external_access = false"):
