@@ -1,0 +1,31 @@
+"""Text as columns: CSV, TSV, JSON Lines and JSON arrays, block by block, with every bad row named.
+
+What `dataset` calls::
+
+    async def text_pieces(
+        source: SourceFile,
+        stream: AsyncIterator[Buffer],          # stored bytes, in order
+        options: ReadOptions,
+        schema: pa.Schema | None,               # these columns and types; None: those found so far
+        lanes: Executor,                        # threads that parse
+        *,
+        emit: Emit = ignore,                    # is told of `Warned`
+        found: Callable[[tuple[str, ...]], None] = ...,
+                                                # is told the file's columns before the first piece, and again
+                                                # when JSON shows more; what it raises is passed on
+    ) -> AsyncGenerator[Piece]
+
+    async def text_profile(source, stream, options, lanes, *, emit=ignore) -> TextProfile
+    merge(a: TextProfile, b: TextProfile) -> TextProfile
+    types_of(profile: TextProfile, share: float = 0.999) -> pa.Schema
+
+A field of `types_of` whose dates are not written as ISO says how in its metadata (`FORMAT`: ``DD/MM/YYYY``);
+`text_pieces` understands it. Keep the metadata when schemas are put together.
+
+Without a schema, the batches of later pieces may have wider types (null to anything, int64 to double, date to
+timestamp), and `ConvergedLaterError` is raised where that would lose something.
+"""
+
+from haulyard.ingest.text.reading import text_pieces
+
+__all__ = ["text_pieces"]
