@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from haulyard.cli.process_options import parse_rate
 from haulyard.config.kinds import parse_duration
 from haulyard.errors import ConfigError
+from haulyard.observe.lines import escape
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from haulyard.ingest.embedding.model import Embedding
+    from haulyard.ingest.embedding.model import Embedded, Embedding
 
 _GROUP = "embedding"
 #: Flags that mean nothing without a model, by their names in the namespace.
@@ -61,6 +62,26 @@ def read(arguments: Namespace) -> Embedding | None:
     if "timeout" in given:
         given["timeout"] = _timeout(given["timeout"])
     return Embedding(arguments.embed, **given)
+
+
+def lines_of(embedded: Embedded) -> list[str]:
+    """Return what an embedding came to, for people."""
+    one = embedded
+    size = f" of {one.dimensions:,} numbers" if one.dimensions else ""
+    made, calls = _counted(one.texts - one.failed, "text"), _counted(one.calls, "call")
+    lines = [f"{made} embedded by {escape(one.model)} in {calls}: vectors{size} in {escape(one.into)}"]
+    if empty := one.rows_without - one.rows_failed:
+        lines.append(f"without a text, and so without a vector: {_counted(empty, 'row')}")
+    if one.failed:
+        rows = _counted(one.rows_failed, "row")
+        lines.append(f"without a vector, because {_counted(one.failed, 'text')} failed: {rows}")
+        lines += [f"  {escape(text)!r}: {escape(why)}" for text, why in one.samples]
+        lines.append(f"  haul process --dead-letters {one.job} lists them")
+    return lines
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _timeout(text: str) -> float:

@@ -26,7 +26,7 @@ DATABASE: Final = "haul.duckdb"
 _LEAST_MEMORY: Final = 128 * 1024**2
 _ESCAPED: Final = {"\\t": "\t", "tab": "\t", "none": ""}
 #: Flags of a table, which mean nothing without one.
-_OF_A_TABLE: Final = ("table", "db", "key", "force")
+_OF_A_TABLE: Final = ("table", "db", "key", "force", "embed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,9 @@ async def ingest(options: Options, context: Context) -> int:
         return await _describe(dataset, context)
     try:
         loaded = await (
-            _export(options, dataset, session, context) if options.to else _load(options, dataset, context)
+            _export(options, dataset, session, context)
+            if options.to
+            else _load(options, dataset, session, context)
         )
     except TooManyRejectsError as error:
         context.output.results(ingest_show.Rejected(each) for each in error.first)
@@ -65,7 +67,7 @@ async def ingest(options: Options, context: Context) -> int:
         context.output.note("nothing was loaded; the same command begins again")
         raise
     context.output.result(ingest_show.Summary(loaded))
-    return exits.OK
+    return exits.FAILED if loaded.embedded is not None and loaded.embedded.failed else exits.OK
 
 
 async def _describe(dataset: Dataset, context: Context) -> int:
@@ -84,14 +86,19 @@ async def _describe(dataset: Dataset, context: Context) -> int:
     return exits.OK
 
 
-async def _load(options: Options, dataset: Dataset, context: Context) -> Loaded:
+async def _load(options: Options, dataset: Dataset, session: Session, context: Context) -> Loaded:
     table = TableName.parse(options.table) if options.table else table_for(options.sources)
     path = options.rejects or os.path.join(os.path.dirname(options.db), f"{table.rejects}.jsonl")
     order = _order(options, table, path)
     async with open_database(options.db, options.memory // SHARE) as database:
         with context.progress("rows") as expect:
             expect(len(dataset.files), dataset.size)
-            return await load(dataset, database, order, context.emit)
+            embedder = None
+            if options.embedding is not None:
+                from haulyard.ingest.embedding.enrichment import Embedder
+
+                embedder = Embedder(session, options.embedding, expect)
+            return await load(dataset, database, order, context.emit, embedder)
 
 
 async def _export(options: Options, dataset: Dataset, session: Session, context: Context) -> Loaded:

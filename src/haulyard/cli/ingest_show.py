@@ -6,6 +6,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from haulyard.cli import ingest_embed
 from haulyard.cli.formats import human_size
 from haulyard.observe.lines import escape
 
@@ -132,6 +133,8 @@ class Summary:
         if one.rejects_file:
             table = f"{one.rejects_table} and " if one.rejects_table else ""
             lines.append(f"rejected rows are in {escape(table)}{escape(os.path.relpath(one.rejects_file))}")
+        if one.embedded is not None:
+            lines += ingest_embed.lines_of(one.embedded)
         return "\n".join(lines)
 
     def fields(self) -> dict[str, object]:

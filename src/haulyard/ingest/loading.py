@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from haulyard.errors import IngestError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from haulyard.events import Emit
     from haulyard.ingest.dataset import Dataset
+    from haulyard.ingest.embedding.model import Embedded
     from haulyard.ingest.loaded_sources import Choice, Mode
     from haulyard.ingest.model import Piece, SourceFile
     from haulyard.ingest.tables import Database, TableName
@@ -47,6 +48,7 @@ class Loaded:
     ``files_known`` were left out because they had been loaded before. Of the ``rows_loaded``,
     ``rows_updated`` took the place of rows with the same key. ``rows_filtered`` were left out by a condition.
     ``rejects_file`` and ``rejects_table`` are ``""`` where there are no rejects. ``bytes`` are stored bytes.
+    ``embedded`` tells of the column of vectors, None where there is none.
     """
 
     destination: str
@@ -62,6 +64,7 @@ class Loaded:
     seconds: float = 0.0
     rejects_file: str = ""
     rejects_table: str = ""
+    embedded: Embedded | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,7 @@ async def load(
     loaded = await carry(dataset, attempt, finish, order, emit)
     if enrichment is not None:
         await enrichment.settle()
+        loaded = replace(loaded, embedded=enrichment.done)
     return loaded
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
+    from haulyard.ingest.embedding.model import Embedded
     from haulyard.ingest.loaded_sources import Mode
     from haulyard.ingest.model import Drift
     from haulyard.ingest.tables import Database, TableName
@@ -27,6 +28,11 @@ _FEED: Final = "_haulyard_rows"
 
 class Enrichment(Protocol):
     """Gives the rows of a load a further column, before they go where the others are."""
+
+    @property
+    def done(self) -> Embedded | None:
+        """What it came to, None before that."""
+        ...
 
     def foresee(self, schema: pa.Schema) -> str:
         """Return the name of the column. Raises ConfigError where rows of ``schema`` can have none."""

@@ -136,7 +136,8 @@ def _publish(connection: Any) -> None:
 def _rows(connection: Any) -> list[tuple[Any, ...]] | None:
     if not has_table(connection, TABLE):
         return None
-    return connection.execute(f"FROM {TABLE.sql}").fetchall()
+    rows: list[tuple[Any, ...]] = connection.execute(f"FROM {TABLE.sql}").fetchall()
+    return rows
 
 
 def working(directory: Path, url: str, rows: Sequence[tuple[Any, ...]], **fields: Any) -> Work:

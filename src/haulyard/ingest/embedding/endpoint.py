@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from haulyard.errors import ApiDenied, ConfigError, IngestError, TransportError
+from haulyard.errors import ApiDenied, ConfigError, IngestError, RecordError, TransportError
 from haulyard.ingest.embedding.answers import (
     WIDTH,
     MalformedAnswerError,
@@ -31,6 +31,8 @@ KEY: Final = "OPENAI_API_KEY"
 _LONGEST: Final = 64 * 1024**2
 #: There is no such path, or nothing that takes a POST: no text is to blame for that.
 _NOT_THERE: Final = frozenset({404, 405, 410})
+#: What another attempt may help with: `haulyard.records.judging`.
+_PASSING: Final = frozenset({408, 425, 429})
 
 
 def address_of(embedding: Embedding, environ: Mapping[str, str]) -> str:
@@ -107,6 +109,7 @@ class Endpoint:
 
         Raises:
             TransportError: No answer came, or one that is none.
+            RecordError: One of the texts is refused.
             ApiDenied: The endpoint refuses the caller.
             ConfigError: It does not know the model, or there is no endpoint.
             IngestError: Vectors are of another length than those before.
@@ -144,7 +147,7 @@ class Endpoint:
             )
 
     def _refused(self, answer: Answer) -> Answer:
-        """Return an answer that concerns its texts, or the moment; raise for one that concerns everything."""
+        """Return an answer that concerns the moment; raise for one of its texts, or of everything."""
         fault, status = fault_of(answer.body), answer.status
         said = f"HTTP {status}: {fault.message}" if fault.message else describe(status, answer.body)
         if self._encoding and status in {400, 422} and b"encoding_format" in answer.body:
@@ -170,6 +173,8 @@ class Endpoint:
                 f"{self.name} does not embed with model {self._model!r}: {said}",
                 hint="check --embed MODEL and --embed-url; models are listed at …/models",
             )
+        if 400 <= status < 500 and status not in _PASSING:  # noqa: PLR2004 -- likewise
+            raise RecordError(said, status=status, answer=answer.body)
         return answer
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from haulyard.errors import ConfigError
 
@@ -69,7 +69,8 @@ class Embedding:
             )
 
 
-class Embedded(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Embedded:
     """What an embedding came to.
 
     ``column`` has the texts and ``into`` the vectors of ``dimensions`` numbers, 0 where there is not one.

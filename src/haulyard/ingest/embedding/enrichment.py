@@ -1,0 +1,81 @@
+"""An embedding as a load takes it: the column that its rows get."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from haulyard.errors import IngestError
+from haulyard.ingest.embedding.job import embed, foresee, settle
+from haulyard.ingest.loaded_sources import has_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+    from haulyard.client.session import Session
+    from haulyard.ingest.embedding.model import Embedded, Embedding
+    from haulyard.ingest.tables import Database, TableName
+
+
+class Embedder:
+    """Gives the rows of a load their vectors; see `haulyard.ingest.tables_writing.Enrichment`.
+
+    Args:
+        session: Has the settings, and is told of events.
+        embedding: What is asked for.
+        expect: Is told of the bytes of texts that are to be sent.
+
+    Attributes:
+        done: What it came to, None before that.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        embedding: Embedding,
+        expect: Callable[[int, int], None] = lambda _records, _bytes: None,
+    ) -> None:
+        self._session = session
+        self._embedding = embedding
+        self._expect = expect
+        self.done: Embedded | None = None
+
+    def foresee(self, schema: pa.Schema) -> str:
+        """Return what the column of vectors is called. Raises ConfigError where there can be none."""
+        from pyarrow import types
+
+        columns = {
+            field.name: any(
+                test(field.type) for test in (types.is_string, types.is_large_string, types.is_string_view)
+            )
+            for field in schema
+        }
+        return foresee(self._embedding, columns, self._session.settings.environment)[1]
+
+    async def apply(self, database: Database, staged: TableName, table: TableName) -> None:
+        """Add the column to ``staged``, whose rows go into ``table``. Raises as `embed`, and IngestError."""
+        done = await embed(self._session, database, staged, self._embedding, table=table, expect=self._expect)
+        await database.run(lambda connection: _check(connection, table, done))
+        self.done = done
+
+    async def settle(self) -> None:
+        """Remove what was kept for another try."""
+        if self.done is not None:
+            await asyncio.to_thread(settle, self.done)
+
+
+def _check(connection: DuckDBPyConnection, table: TableName, done: Embedded) -> None:
+    """Refuse vectors that the table's column does not take. Raises IngestError."""
+    if not done.dimensions or not has_table(connection, table):
+        return
+    rows = connection.execute(f"DESCRIBE {table.sql}").fetchall()
+    kinds = {str(row[0]).lower(): str(row[1]) for row in rows}
+    kind = kinds.get(done.into.lower(), "")
+    if kind not in {"", "FLOAT[]", f"FLOAT[{done.dimensions}]"}:
+        raise IngestError(
+            f"{table} has {done.into} as {kind}, and the vectors have {done.dimensions} numbers",
+            hint="embed with the model of the rows that are there, or let --embed-into name another column",
+        )
