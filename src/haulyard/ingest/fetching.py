@@ -87,9 +87,9 @@ class Stream:
 
     def _ask(self) -> None:
         """Ask for one more range."""
-        span = next(self._spans, None)
-        if span is not None:
+        for span in self._spans:
             self._parts.append(_Part(self.source, span))
+            break
 
 
 class _Part:
