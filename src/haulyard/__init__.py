@@ -1,7 +1,8 @@
 """Moves data into, out of and inside S3 and S3-compatible stores, and accounts for every object.
 
 `Client` and `AsyncClient` are where programs begin, `Job` and `AsyncJob` are for bulk jobs, `Processor` and
-`AsyncProcessor` send records to an API, `RotatingSpool`, `Shipper` and `AsyncShipper` ship files;
+`AsyncProcessor` send records to an API, `RotatingSpool`, `Shipper` and `AsyncShipper` ship files,
+`read_table`, `scan` and `describe_table` read files as tables;
 ``docs/python-api.md`` describes them with examples. All names are imported when they are first used:
 ``import haulyard`` costs nothing.
 """
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         ConfigError,
         Conflict,
         HaulError,
+        IngestError,
         IntegrityError,
         JobError,
         NotFound,
@@ -65,6 +67,10 @@ if TYPE_CHECKING:
         TransferStarted,
         Warned,
     )
+    from haulyard.ingest.async_reading import describe_table_async, read_table_async, scan_async
+    from haulyard.ingest.model import Reject
+    from haulyard.ingest.reading import describe_table, read_table, scan
+    from haulyard.ingest.schema import ColumnInfo, SchemaInfo
     from haulyard.jobs.async_job import AsyncJob
     from haulyard.jobs.job import Job
     from haulyard.jobs.plan import Plan
@@ -110,6 +116,7 @@ __all__ = [
     "CallsPaused",
     "Checksum",
     "Client",
+    "ColumnInfo",
     "CommonPrefix",
     "ConfigError",
     "Conflict",
@@ -118,6 +125,7 @@ __all__ = [
     "Event",
     "Grant",
     "HaulError",
+    "IngestError",
     "IntegrityError",
     "Job",
     "JobError",
@@ -138,6 +146,7 @@ __all__ = [
     "RecordFailed",
     "RecordsEnded",
     "RecordsStatus",
+    "Reject",
     "RequestDone",
     "RequestRetried",
     "RotatingSpool",
@@ -158,6 +167,7 @@ __all__ = [
     "S3RateLimit",
     "S3RegionError",
     "S3ServerError",
+    "SchemaInfo",
     "Secret",
     "Shipped",
     "Shipper",
@@ -174,6 +184,12 @@ __all__ = [
     "Unsupported",
     "Warned",
     "__version__",
+    "describe_table",
+    "describe_table_async",
+    "read_table",
+    "read_table_async",
+    "scan",
+    "scan_async",
 ]
 
 _MODULES = {
@@ -182,6 +198,7 @@ _MODULES = {
     "AsyncProcessor": "haulyard.records.async_processor",
     "AsyncShipper": "haulyard.spool.shipping",
     "Client": "haulyard.client.client",
+    "ColumnInfo": "haulyard.ingest.schema",
     "CommonPrefix": "haulyard.client.results",
     "Job": "haulyard.jobs.job",
     "Plan": "haulyard.jobs.plan",
@@ -189,12 +206,20 @@ _MODULES = {
     "Probe": "haulyard.stores.access",
     "Processor": "haulyard.records.processor",
     "RecordsStatus": "haulyard.records.status",
+    "Reject": "haulyard.ingest.model",
     "RotatingSpool": "haulyard.spool.rotating",
     "Rules": "haulyard.jobs.rules",
     "RulesError": "haulyard.jobs.rules.mistakes",
+    "SchemaInfo": "haulyard.ingest.schema",
     "Shipped": "haulyard.spool.account",
     "Shipper": "haulyard.spool.shipping",
     "TransferResult": "haulyard.client.results",
+    "describe_table": "haulyard.ingest.reading",
+    "describe_table_async": "haulyard.ingest.async_reading",
+    "read_table": "haulyard.ingest.reading",
+    "read_table_async": "haulyard.ingest.async_reading",
+    "scan": "haulyard.ingest.reading",
+    "scan_async": "haulyard.ingest.async_reading",
 }
 #: Where all other names come from; each is in one of them.
 _ROOMS = ("haulyard.errors", "haulyard.models", "haulyard.events")
