@@ -116,6 +116,7 @@ class FileWriter:
         self._destination = destination
         self._buffer = _Buffer()
         self._writer: Any = None
+        self._names: list[str] = []
         self._packer = zlib.compressobj(wbits=31) if destination.is_packed else None
 
     async def begin(self, schema: pa.Schema, source: str) -> None:
@@ -159,9 +160,8 @@ class FileWriter:
     def _open(self, schema: pa.Schema) -> Any:  # noqa: ANN401 -- pyarrow has no types
         import pyarrow as pa
 
-        schema = pa.schema(
-            [field.with_name(name) for field, name in zip(schema, new_names(schema.names), strict=True)]
-        )
+        self._names = list(new_names(schema.names))
+        schema = pa.schema([field.with_name(name) for field, name in zip(schema, self._names, strict=True)])
         if self._destination.form == "parquet":
             from pyarrow import parquet
 
@@ -172,7 +172,7 @@ class FileWriter:
         return csv.CSVWriter(self._buffer, schema, write_options=csv.WriteOptions(delimiter=delimiter))
 
     def _put(self, batch: pa.RecordBatch) -> None:
-        batch = batch.rename_columns(self._writer.schema.names)
+        batch = batch.rename_columns(self._names)
         if self._destination.form == "parquet":
             self._writer.write_batch(batch, row_group_size=_GROUP)
         else:

@@ -14,7 +14,7 @@ import orjson
 
 from haulyard.errors import ConfigError, IngestError
 from haulyard.ingest.loaded_sources import has_table
-from haulyard.ingest.tables import quoted
+from haulyard.ingest.tables import quoted, registered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -125,10 +125,9 @@ class Rejects:
         )
         self._file.flush()
         for page in self._pages():
-            connection.register("_haulyard_rejects", pa.Table.from_pylist(page))
             names = ", ".join(quoted(name) for name in page[0])
-            connection.execute(f"INSERT INTO {target.sql} SELECT {names}, now() FROM _haulyard_rejects")
-            connection.unregister("_haulyard_rejects")
+            with registered(connection, "_haulyard_rejects", pa.Table.from_pylist(page)):
+                connection.execute(f"INSERT INTO {target.sql} SELECT {names}, now() FROM _haulyard_rejects")
 
     def _pages(self) -> Iterator[list[dict[str, object]]]:
         with open(self._partial, "rb") as file:

@@ -72,6 +72,15 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+@contextmanager
+def registered(connection: DuckDBPyConnection, name: str, rows: object) -> Iterator[None]:
+    """Let statements inside see ``rows``, in Arrow, as the view ``name``."""
+    connection.register(name, rows)
+    yield
+    # Not after an error: a transaction that was aborted by it allows nothing more, and would say only that.
+    connection.unregister(name)
+
+
 class Database:
     """A DuckDB file that is open for writing; made by `open_database`.
 

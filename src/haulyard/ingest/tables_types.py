@@ -45,7 +45,7 @@ def read_schema(path: str) -> pa.Schema:
             try:
                 # DuckDB understands its names better than a list of ours could.
                 connection.execute(f"CREATE OR REPLACE TEMP TABLE one ({quoted('x')} {kind})")
-                made = connection.execute("SELECT x FROM one").to_arrow_table().schema
+                made = connection.sql("SELECT x FROM one").to_arrow_table().schema
             except duckdb.Error:
                 raise ConfigError(
                     f"{path}: {name}: {kind!r} is no type",

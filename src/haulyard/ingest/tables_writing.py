@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from haulyard.errors import ConfigError, IngestError
 from haulyard.ingest.loaded_sources import has_table
 from haulyard.ingest.loading_feed import Feed
-from haulyard.ingest.tables import quoted
+from haulyard.ingest.tables import quoted, registered
 from haulyard.ingest.tables_fitting import fit, storable
 from haulyard.ingest.tables_merging import Written, move
 
@@ -88,12 +88,8 @@ class TableWriter:
         statement = f"INSERT INTO {self._target.sql} ({names}) SELECT * FROM {_FEED}"
 
         def insert(connection: DuckDBPyConnection) -> int:
-            connection.register(_FEED, feed.reader())
-            try:
-                row = connection.execute(statement).fetchone()
-                return int(row[0]) if row else 0
-            finally:
-                connection.unregister(_FEED)
+            with registered(connection, _FEED, feed.reader()):
+                return int(connection.execute(statement).fetchall()[0][0])
 
         self._inserting = asyncio.create_task(self._database.run(insert))
         self._inserting.add_done_callback(lambda _: feed.close())
@@ -153,7 +149,7 @@ class TableWriter:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(table.schema)}")
             _create(connection, target, fresh)
             return tuple(fresh.names)
-        rows: Any = connection.execute(f"SELECT * FROM {table.sql} LIMIT 0")
+        rows: Any = connection.sql(f"SELECT * FROM {table.sql} LIMIT 0")
         present = rows.to_arrow_table().schema
         columns, added = fit(schema, present, self._drift, source, str(table), given=given)
         self._check_key(columns, source)
@@ -175,19 +171,13 @@ class TableWriter:
 
 
 def _create(connection: DuckDBPyConnection, table: TableName, schema: pa.Schema) -> None:
-    connection.register(_FEED, schema.empty_table())
-    try:
+    with registered(connection, _FEED, schema.empty_table()):
         connection.execute(f"CREATE TABLE {table.sql} AS SELECT * FROM {_FEED}")
-    finally:
-        connection.unregister(_FEED)
 
 
 def _kind(connection: DuckDBPyConnection, field: pa.Field) -> str:
     """Return DuckDB's name of the type of a column."""
     import pyarrow as pa
 
-    connection.register(_FEED, pa.schema([field]).empty_table())
-    try:
+    with registered(connection, _FEED, pa.schema([field]).empty_table()):
         return str(connection.execute(f"DESCRIBE {_FEED}").fetchall()[0][1])
-    finally:
-        connection.unregister(_FEED)
