@@ -26,6 +26,8 @@ Without a schema, the batches of later pieces may have wider types (null to anyt
 timestamp), and `ConvergedLaterError` is raised where that would lose something.
 """
 
-from haulyard.ingest.text.reading import text_pieces
+from haulyard.ingest.text.layout import FORMAT
+from haulyard.ingest.text.profile import TextProfile, merge, types_of
+from haulyard.ingest.text.reading import text_pieces, text_profile
 
-__all__ = ["text_pieces"]
+__all__ = ["FORMAT", "TextProfile", "merge", "text_pieces", "text_profile", "types_of"]

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from haulyard.ingest.text.dates import WAYS, dates
 from haulyard.ingest.text.values import as_type
+from haulyard.ingest.text.widening import joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,10 +44,9 @@ _DAYS: Final = (19_000_101, 20_991_231)
 
 
 class Misfit(NamedTuple):
-    """The first value of a column that is not of some kind: ``row`` counts the file's rows from 1."""
+    """The first value met in a column that is not of some kind, and the file that has it."""
 
     uri: str
-    row: int
     value: str
 
 
@@ -57,7 +57,7 @@ class Evidence:
     A kind that soon turned out not to fit is not counted to the end. ``padded`` counts numbers with zeros
     before them, ``beyond`` whole numbers that int64 cannot hold and a double only roughly: as numbers they
     would not be what they were. ``misfits`` has the first value that is not of a kind. ``found`` is the type
-    of a JSON column.
+    of what is nested in JSON.
     """
 
     values: int = 0
@@ -90,15 +90,14 @@ def merged(one: Evidence, other: Evidence) -> Evidence:
         one.padded + other.padded,
         one.beyond + other.beyond,
         {**other.misfits, **one.misfits},
-        one.found,
+        joined(one.found, other.found),
     )
 
 
-def evidence_of(column: pa.Array, texts: pa.Array | None, hopeful: list[str], uri: str, row: int) -> Evidence:
+def evidence_of(column: pa.Array, texts: pa.Array | None, hopeful: list[str], uri: str) -> Evidence:
     """Return what a column of a block says that pyarrow has found a type for.
 
-    ``texts`` are its values as they stand in the file, where they have to be looked at (`suspicious`);
-    ``row`` is the number of the first of them.
+    ``texts`` are its values as they stand in the file, where they have to be looked at (`is_suspicious`).
     """
     values = len(column) - column.null_count
     seen = Evidence(values, column.null_count)
@@ -106,7 +105,7 @@ def evidence_of(column: pa.Array, texts: pa.Array | None, hopeful: list[str], ur
         return seen
     kind = column.type
     if pa.types.is_string(kind):
-        return _told_by_texts(column, hopeful, seen, uri, row)
+        return _told_by_texts(column, hopeful, seen, uri)
     fits = dict.fromkeys(_kinds_of(column), values)
     if texts is None:
         return replace(seen, fits=fits)
@@ -173,7 +172,7 @@ def _has_nanoseconds(column: pa.Array) -> bool:
     return bool(pc.any(pc.not_equal(pc.nanosecond(column), 0)).as_py())
 
 
-def _told_by_texts(texts: pa.Array, hopeful: list[str], seen: Evidence, uri: str, row: int) -> Evidence:
+def _told_by_texts(texts: pa.Array, hopeful: list[str], seen: Evidence, uri: str) -> Evidence:
     encoded = texts.dictionary_encode()
     distinct = encoded.dictionary
     fits: dict[str, int] = {}
@@ -185,7 +184,7 @@ def _told_by_texts(texts: pa.Array, hopeful: list[str], seen: Evidence, uri: str
         fits[kind] = seen.values - count
         if count:
             at = pc.index(bad, True).as_py()
-            misfits[kind] = Misfit(uri, row + at, (texts[at].as_py() or "")[:100])
+            misfits[kind] = Misfit(uri, (texts[at].as_py() or "")[:100])
     padded = 0
     if fits.get("int") or fits.get("double"):
         padded = padded_in(texts)

@@ -16,7 +16,7 @@ from haulyard.ingest.model import KEPT_ROW, Reject
 from haulyard.ingest.text.cutting import RecordEnds
 from haulyard.ingest.text.dates import dates
 from haulyard.ingest.text.layout import Layout, Parsed, format_of
-from haulyard.ingest.text.values import as_type, read_columns
+from haulyard.ingest.text.values import as_type, batch_of, read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +107,7 @@ def _typed(
     records: list[_Record], layout: Layout, schema: pa.Schema, rejects: list[Reject]
 ) -> tuple[pa.RecordBatch, frozenset[str]]:
     """Return the records that fit as columns, and the columns that others, which are rejected, do not fit."""
-    texts = _texts(records, layout, schema.names)
+    texts = _texts(records, layout, schema.names) if schema.names else []
     columns = []
     misfits = set()
     bad = pa.repeat(pa.scalar(False), len(records))  # noqa: FBT003 -- the value
@@ -128,12 +128,9 @@ def _typed(
             kept = (value or "")[:_KEPT_VALUE]
             rejects.append(Reject(layout.uri, line, reason, field.name, kept, raw[:KEPT_ROW]))
         bad = pc.or_(bad, wrong)
-    batch = pa.RecordBatch.from_arrays(
-        columns, schema=pa.schema(f.with_nullable(nullable=True) for f in schema)
-    )
-    if bad.true_count:
-        batch = batch.filter(pc.invert(bad))
-    return pa.RecordBatch.from_arrays(batch.columns, schema=schema), frozenset(misfits)
+    kept = pc.invert(bad)
+    columns = [column.filter(kept) for column in columns] if bad.true_count else columns
+    return batch_of(columns, schema, kept.true_count), frozenset(misfits)
 
 
 def _texts(records: list[_Record], layout: Layout, names: list[str]) -> list[pa.Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -9,13 +10,14 @@ import pyarrow as pa
 from haulyard.errors import IngestError
 from haulyard.events import Warned, ignore
 from haulyard.ingest.model import Piece, Reject
-from haulyard.ingest.text.arrow_csv import parse
-from haulyard.ingest.text.cutting import Cutter, RecordEnds
-from haulyard.ingest.text.finding import Typed, agreed, parse_first, parse_widening
-from haulyard.ingest.text.flight import Flight, blocks, most_of
-from haulyard.ingest.text.layout import Layout, Parsed
-from haulyard.ingest.text.opening import open_delimited
-from haulyard.ingest.text.streams import Lane, opened
+from haulyard.ingest.text.evidence import NOTHING
+from haulyard.ingest.text.flight import Flight
+from haulyard.ingest.text.forms import Typed, agreed, parse_first, parse_widening
+from haulyard.ingest.text.layout import Parsed
+from haulyard.ingest.text.profile import TextProfile, is_ambiguous, merge
+from haulyard.ingest.text.starting import starting
+from haulyard.ingest.text.streams import Lane, Stored
+from haulyard.ingest.text.values import empty_batch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from haulyard.events import Emit
     from haulyard.ingest.model import ReadOptions, SourceFile
     from haulyard.ingest.text.cutting import Block
+    from haulyard.ingest.text.starting import Started
     from haulyard.models.body import Buffer
 
 #: Rows that are not in the file's encoding: so many, and more than one in a hundred, mean that it is another.
@@ -58,121 +61,130 @@ async def text_pieces(
         ConfigError: A type of ``schema`` cannot be read from text, or an option is wrong.
     """
     lane = Lane(lanes)
-    stored = _Stored()
-    file = await opened(source, stream, options, lane, stored.add)
-    known = schema.names if schema is not None else ()
-    delimited = await open_delimited(file, source.uri, options, known, emit)
-    layout = delimited.layout
-    found(layout.names)
-    reading = _Reading(source, options, layout, schema, delimited.line, stored)
+    stored = Stored()
     flight = Flight[Typed](lane, options.memory)
-    cutter = Cutter(RecordEnds(layout.dialect), size=flight.block, most=most_of(options.memory))
-    try:
-        async for block in blocks(delimited.text, cutter, lane):
-            if reading.schema is None and not block.flaw:
-                while flight:
+    async with starting(source, stream, options, schema, lane, flight.block, stored.add, emit) as file:
+        found(file.names)
+        reading = _Reading(source, file, schema, stored)
+        try:
+            async for block in file.blocks:
+                if reading.schema is None and not block.flaw:
+                    while flight:
+                        yield reading.piece(*await flight.next())
+                    first = await lane.run(parse_first, file.form, block.data)
+                    yield reading.piece(first, stored.taken())
+                    continue
+                flight.add(stored.taken(), reading.parse, block, reading.schema)
+                while flight.is_full or flight.is_ready:
                     yield reading.piece(*await flight.next())
-                first = await lane.run(parse_first, block.data, layout, reading.names)
-                yield reading.piece(first, stored.taken())
-                continue
-            flight.add(stored.taken(), reading.parse, block, reading.schema)
-            while flight.is_full or flight.is_ready:
+            while flight:
                 yield reading.piece(*await flight.next())
-        while flight:
-            yield reading.piece(*await flight.next())
-        if not reading.rows or stored.size:
-            yield reading.nothing()
-        if note := reading.note():
-            emit(note)
-    finally:
-        await flight.close()
+            if not reading.rows or stored.size:
+                yield reading.nothing()
+            if note := reading.note():
+                emit(note)
+        finally:
+            await flight.close()
 
 
-def _nothing(schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
+async def text_profile(
+    source: SourceFile,
+    stream: AsyncIterator[Buffer],
+    options: ReadOptions,
+    lanes: Executor,
+    *,
+    emit: Emit = ignore,
+) -> TextProfile:
+    """Return what all rows of a file of text say of the types of its columns.
 
+    ``options.columns`` are followed. A column of the profile stays one of text once nine in ten of its values
+    are nothing else.
 
-class _Stored:
-    """How many stored bytes were read since this was last asked."""
-
-    def __init__(self) -> None:
-        self.size = 0
-
-    def add(self, size: int) -> None:
-        """Count more of them."""
-        self.size += size
-
-    def taken(self) -> int:
-        """Return how many there were."""
-        size, self.size = self.size, 0
-        return size
+    Raises:
+        IngestError: It has no columns, is damaged, or not in its encoding.
+        ConfigError: An option is wrong.
+    """
+    lane = Lane(lanes)
+    flight = Flight[TextProfile](lane, options.memory)
+    async with starting(source, stream, options, None, lane, flight.block, lambda _: None, emit) as file:
+        whole = TextProfile(dict.fromkeys(file.form.names, NOTHING))
+        try:
+            async for block in file.blocks:
+                if block.flaw:
+                    whole = replace(whole, rows=whole.rows + 1, rejected=whole.rejected + 1)
+                    continue
+                hopeful = {name: evidence.hopeful() for name, evidence in whole.columns.items()}
+                flight.add(0, file.form.profile, block.data, hopeful)
+                while flight.is_full or flight.is_ready:
+                    whole = merge(whole, (await flight.next())[0])
+            while flight:
+                whole = merge(whole, (await flight.next())[0])
+        finally:
+            await flight.close()
+    for name, evidence in whole.columns.items():
+        if is_ambiguous(evidence):
+            what = f"dates of column {name!r} may have the day or the month first"
+            hint = "strptime makes dates of them in DuckDB, once it is known which"
+            emit(Warned(f"{source.uri}: {what}: they stay text", hint=hint))
+    return whole
 
 
 class _Reading:
     """One file being read: the types found so far, and the line that is next."""
 
-    def __init__(
-        self,
-        source: SourceFile,
-        options: ReadOptions,
-        layout: Layout,
-        schema: pa.Schema | None,
-        line: int,
-        stored: _Stored,
-    ) -> None:
+    def __init__(self, source: SourceFile, file: Started, schema: pa.Schema | None, stored: Stored) -> None:
         self._source = source
-        self._layout = layout
-        self._given = schema
-        self._line = line
+        self._file = file
+        self._is_given = schema is not None
+        self._line = file.line
         self._stored = stored
         self._foreign = 0
         self.rows = 0
         self.schema = schema
-        self.names = [name for name in options.columns or layout.names if name in layout.names]
 
     def parse(self, block: Block, schema: pa.Schema | None) -> Typed:
         """Parse a block, in a thread."""
         if schema is None:
-            schema = pa.schema((name, pa.null()) for name in self.names)
+            schema = self._untyped()
         if block.flaw:
             reject = Reject(self._source.uri, 0, block.flaw, raw=block.data)
-            return Typed(Parsed(_nothing(schema), (reject,), block.lines), schema)
-        if self._given is not None:
-            return Typed(parse(block.data, self._layout, schema), schema)
-        return parse_widening(block.data, self._layout, schema)
+            return Typed(Parsed(empty_batch(schema), (reject,), block.lines), schema)
+        if self._is_given:
+            return Typed(self._file.form.parse(block.data, schema), schema)
+        return parse_widening(self._file.form, block.data, schema)
 
     def piece(self, result: Typed, stored: int) -> Piece:
         """Return what is handed on of a block."""
-        batch, rejects, lines, _, foreign = result.parsed
-        if self._given is None:
+        batch, found, lines, _, foreign = result.parsed
+        if not self._is_given and result.schema is not self.schema:
             self.schema = result.schema if self.schema is None else agreed(self.schema, result.schema)
-        rejects = tuple(reject._replace(line=self._line + reject.line) for reject in rejects)
+        rejects = tuple(reject._replace(line=self._line + reject.line) for reject in found)
         self._line += lines
         rows = batch.num_rows + len(rejects)
         self.rows += rows
         self._foreign += foreign
         if self._foreign > _FEW and self._foreign * _PERCENT > self.rows:
+            uri, encoding = self._source.uri, self._file.encoding
             raise IngestError(
-                f"{self._source.uri} is not {self._layout.charset.name.upper()}: "
-                f"{self._foreign} of its first {self.rows} rows are not, the first on line {rejects[0].line}",
+                f"{uri} is not {encoding}: {self._foreign} of its first {self.rows} rows are not",
                 hint="--encoding latin-1 (or cp1252, utf-16 …) says what it is",
             )
         return Piece(self._source, batch, rejects, rows, stored)
 
     def nothing(self) -> Piece:
         """Return a piece without rows, so that the columns of a file without any are known."""
-        schema = self.schema
-        if schema is None:
-            schema = pa.schema((name, pa.null()) for name in self.names)
-        return Piece(self._source, _nothing(schema), (), 0, self._stored.taken())
+        schema = self._untyped() if self.schema is None else self.schema
+        return Piece(self._source, empty_batch(schema), (), 0, self._stored.taken())
 
     def note(self) -> Warned | None:
         """Return what should be said in the end."""
         if not self._foreign:
             return None
-        name = self._layout.charset.name.upper()
         are = "rows are" if self._foreign > 1 else "row is"
         return Warned(
-            f"{self._source.uri}: {self._foreign} {are} not {name}, and rejected",
+            f"{self._source.uri}: {self._foreign} {are} not {self._file.encoding}, and rejected",
             hint="--encoding latin-1 (or cp1252 …) if that is what they are",
         )
+
+    def _untyped(self) -> pa.Schema:
+        return pa.schema((name, pa.null()) for name in self._file.form.names)

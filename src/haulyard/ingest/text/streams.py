@@ -10,7 +10,8 @@ from haulyard.errors import IngestError, RecordError
 from haulyard.records.formats.compression import Inflater
 from haulyard.records.formats.detection import HEAD, compression_of, format_of
 from haulyard.records.formats.encoding import UTF8_BOM, Charset
-from haulyard.records.reading_streams import Ahead, Recoded, Stored
+from haulyard.records.reading_streams import Ahead, Recoded
+from haulyard.records.reading_streams import Stored as StoredBytes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -37,6 +38,22 @@ class Opened(NamedTuple):
     form: Format
     charset: Charset
     text: Ahead
+
+
+class Stored:
+    """How many stored bytes were read since this was last asked."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def add(self, size: int) -> None:
+        """Count more of them."""
+        self.size += size
+
+    def taken(self) -> int:
+        """Return how many there were."""
+        size, self.size = self.size, 0
+        return size
 
 
 class Lane:
@@ -85,7 +102,7 @@ async def opened(
         IngestError: It is damaged, or was made to fill memory.
         ConfigError: A library for its compression is missing, or there is no such encoding.
     """
-    text = Ahead(Stored(stream, 1, count))
+    text = Ahead(StoredBytes(stream, 1, count))
     head = await text.head(HEAD)
     compression = options.compression or compression_of(source.key, head[:HEAD])
     if compression and compression != "none":

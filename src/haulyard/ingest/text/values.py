@@ -61,10 +61,24 @@ def read_columns(
     )
 
 
-def array_of(table: pa.Table, name: str) -> pa.Array:
+def array_of(table: pa.Table | pa.RecordBatch, name: str) -> pa.Array:
     """Return a column of a table as one array."""
     column = table[name]
+    if isinstance(column, pa.Array):
+        return column
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def batch_of(columns: Sequence[pa.Array], schema: pa.Schema, rows: int) -> pa.RecordBatch:
+    """Return columns as a batch, which has its number of rows without any column as well."""
+    if columns:
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
+    return pa.RecordBatch.from_struct_array(pa.array([{}] * rows, pa.struct([])))
+
+
+def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
+    """Return the columns of a schema without any row."""
+    return batch_of([pa.array([], field.type) for field in schema], schema, 0)
 
 
 def check_type(name: str, kind: pa.DataType) -> None:

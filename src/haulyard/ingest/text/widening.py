@@ -11,8 +11,13 @@ def widened(one: pa.Schema, other: pa.Schema) -> pa.Schema | None:
     The columns are those of ``one``. Whole numbers become doubles: whoever casts them sees to it that none is
     too large for that (pyarrow's own casts do).
     """
+    if not set(other.names) <= set(one.names):
+        return None
     fields = []
     for field in one:
+        if field.name not in other.names:
+            fields.append(field)
+            continue
         kind = _both(field, other.field(field.name))
         if kind is None:
             return None
@@ -51,3 +56,25 @@ def _family(kind: pa.DataType) -> str:
         if test(kind):
             return name
     return str(kind)
+
+
+def joined(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataType | None:
+    """Return the type that holds nested values of two; text where they differ too much."""
+    if one is None or other is None or one == other:
+        return other if one is None else one
+    is_ = pa.types
+    if is_.is_null(one) or is_.is_null(other):
+        return other if is_.is_null(one) else one
+    if is_.is_struct(one) and is_.is_struct(other):
+        names = dict.fromkeys([*(field.name for field in one), *(field.name for field in other)])
+        return pa.struct([(name, _member(one, other, name)) for name in names])
+    if is_.is_list(one) and is_.is_list(other):
+        return pa.list_(joined(one.value_type, other.value_type))
+    if {one, other} == {pa.int64(), pa.float64()}:
+        return pa.float64()
+    return pa.string()
+
+
+def _member(one: pa.DataType, other: pa.DataType, name: str) -> pa.DataType | None:
+    types = [each.field(name).type for each in (one, other) if each.get_field_index(name) >= 0]
+    return joined(types[0], types[-1])
