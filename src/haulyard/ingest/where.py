@@ -99,6 +99,8 @@ class Condition:
         if len(nodes) != 1 or nodes[0]["type"] != "SELECT_NODE" or len(nodes[0]["select_list"]) != 1:
             raise _no_condition(where, "it is more than one expression")
         root = nodes[0]["select_list"][0]
+        if root["child"].get("function_name") == "row":
+            raise _no_condition(where, "it is not one expression")
         if what := forbidden(root):
             raise _no_condition(where, f"it has {what}")
         self._whole = tree
@@ -146,7 +148,7 @@ class _Evaluation:
         cursor = self._connection.cursor()
         try:
             cursor.register("t", pa.Table.from_arrays(arrays, names))
-            mask = cursor.execute(self._statement).to_arrow_table().column(0).combine_chunks()
+            mask = cursor.sql(self._statement).to_arrow_table().column(0).combine_chunks()
         except duckdb.Error as error:
             raise _no_condition(self._where, str(error).partition("\n")[0]) from error
         finally:
