@@ -2,7 +2,7 @@
 
 `Client` and `AsyncClient` are where programs begin, `Job` and `AsyncJob` are for bulk jobs, `Processor` and
 `AsyncProcessor` send records to an API, `RotatingSpool`, `Shipper` and `AsyncShipper` ship files,
-`read_table`, `scan` and `describe_table` read files as tables;
+`read_table`, `scan` and `describe_table` read files as tables, `load_table` and `export_table` write them;
 ``docs/python-api.md`` describes them with examples. All names are imported when they are first used:
 ``import haulyard`` costs nothing.
 """
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ApiUnavailable,
         ConfigError,
         Conflict,
+        DatabaseLocked,
         HaulError,
         IngestError,
         IntegrityError,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         SourceChanged,
         SpoolError,
         StoreError,
+        TooManyRejects,
         TransferError,
         TransportError,
         UnsafeName,
@@ -62,12 +64,17 @@ if TYPE_CHECKING:
         RecordsEnded,
         RequestDone,
         RequestRetried,
+        RowsRead,
         Throttled,
         TransferDone,
         TransferStarted,
         Warned,
     )
+    from haulyard.ingest.async_ingesting import export_table_async, load_table_async
     from haulyard.ingest.async_reading import describe_table_async, read_table_async, scan_async
+    from haulyard.ingest.embedding.model import Embedded, Embedding
+    from haulyard.ingest.ingesting import export_table, load_table
+    from haulyard.ingest.loading import Loaded
     from haulyard.ingest.model import Reject
     from haulyard.ingest.reading import describe_table, read_table, scan
     from haulyard.ingest.schema import ColumnInfo, SchemaInfo
@@ -120,7 +127,10 @@ __all__ = [
     "CommonPrefix",
     "ConfigError",
     "Conflict",
+    "DatabaseLocked",
     "DeleteOutcome",
+    "Embedded",
+    "Embedding",
     "Encryption",
     "Event",
     "Grant",
@@ -129,6 +139,7 @@ __all__ = [
     "IntegrityError",
     "Job",
     "JobError",
+    "Loaded",
     "NotFound",
     "ObjectAcl",
     "ObjectHead",
@@ -150,6 +161,7 @@ __all__ = [
     "RequestDone",
     "RequestRetried",
     "RotatingSpool",
+    "RowsRead",
     "Rules",
     "RulesError",
     "S3ArchivedError",
@@ -175,6 +187,7 @@ __all__ = [
     "SpoolError",
     "StoreError",
     "Throttled",
+    "TooManyRejects",
     "TransferDone",
     "TransferError",
     "TransferResult",
@@ -186,6 +199,10 @@ __all__ = [
     "__version__",
     "describe_table",
     "describe_table_async",
+    "export_table",
+    "export_table_async",
+    "load_table",
+    "load_table_async",
     "read_table",
     "read_table_async",
     "scan",
@@ -200,7 +217,10 @@ _MODULES = {
     "Client": "haulyard.client.client",
     "ColumnInfo": "haulyard.ingest.schema",
     "CommonPrefix": "haulyard.client.results",
+    "Embedded": "haulyard.ingest.embedding.model",
+    "Embedding": "haulyard.ingest.embedding.model",
     "Job": "haulyard.jobs.job",
+    "Loaded": "haulyard.ingest.loading",
     "Plan": "haulyard.jobs.plan",
     "Preview": "haulyard.records.preview",
     "Probe": "haulyard.stores.access",
@@ -216,6 +236,10 @@ _MODULES = {
     "TransferResult": "haulyard.client.results",
     "describe_table": "haulyard.ingest.reading",
     "describe_table_async": "haulyard.ingest.async_reading",
+    "export_table": "haulyard.ingest.ingesting",
+    "export_table_async": "haulyard.ingest.async_ingesting",
+    "load_table": "haulyard.ingest.ingesting",
+    "load_table_async": "haulyard.ingest.async_ingesting",
     "read_table": "haulyard.ingest.reading",
     "read_table_async": "haulyard.ingest.async_reading",
     "scan": "haulyard.ingest.reading",

@@ -10,11 +10,10 @@ import pyarrow as pa
 import pytest
 from tests.ingest.premises import MEMORY, Pieces, batch
 
-from haulyard.errors import ConfigError, IngestError
+from haulyard.errors import ConfigError, IngestError, TooManyRejects
 from haulyard.events import RowsRead, Warned
 from haulyard.ingest.loaded_sources import Tally, remember
 from haulyard.ingest.model import ReadOptions, Reject
-from haulyard.ingest.rejects import TooManyRejectsError
 from haulyard.ingest.tables import TableName, open_database
 
 if TYPE_CHECKING:
@@ -208,7 +207,7 @@ async def test_rows_that_do_not_fit_go_to_a_table_and_a_file(premises: Premises)
 
 
 async def test_more_rejects_than_allowed_load_nothing(premises: Premises) -> None:
-    with pytest.raises(TooManyRejectsError, match="1 of 3 rows do not fit, and 0 may be") as caught:
+    with pytest.raises(TooManyRejects, match="1 of 3 rows do not fit, and 0 may be") as caught:
         await premises.load_pieces(Pieces(batch(a=[1, 2]), rejects=BAD))
     assert caught.value.first == tuple(BAD)
     assert caught.value.rejected == 1
@@ -224,7 +223,7 @@ async def test_any_number_of_rejects_may_be_allowed(premises: Premises) -> None:
 
 async def test_reading_ends_once_far_too_many_rows_do_not_fit(premises: Premises) -> None:
     pieces = Pieces(*[batch(a=[1])] * 10, rejects=BAD * 600)
-    with pytest.raises(TooManyRejectsError, match="1,200 of 1,202 rows so far"):
+    with pytest.raises(TooManyRejects, match="1,200 of 1,202 rows so far"):
         await premises.load_pieces(pieces)
 
 

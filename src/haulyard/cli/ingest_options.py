@@ -31,7 +31,7 @@ _OF_A_TABLE: Final = ("table", "db", "key", "force", "embed")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is asked for. ``max_rejects`` is None for any number; ``memory`` is in bytes."""
+    """What is asked for. ``max_rejects`` is None for any number; ``memory`` is in bytes, 0 for as usual."""
 
     sources: tuple[str, ...]
     schema: bool
@@ -140,7 +140,7 @@ def _check_modes(arguments: Namespace) -> None:
 
 def _memory(text: str) -> int:
     if not text:
-        return 512 * 1024**2
+        return 0
     try:
         size = parse_size(text)
     except ValueError:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, cast
 
 from haulyard.cli import exits, ingest_show
 from haulyard.client.session import Session
+from haulyard.errors import TooManyRejects
 from haulyard.ingest.dataset import check_installed, open_dataset
-from haulyard.ingest.loading import Order, load
+from haulyard.ingest.loading import Order, load, rejects_beside, shares
 from haulyard.ingest.model import ReadOptions
-from haulyard.ingest.rejects import TooManyRejectsError
 from haulyard.ingest.tables import TableName, open_database
 from haulyard.ingest.tables_naming import table_for
-from haulyard.url import LocalPath, parse
 
 if TYPE_CHECKING:
     from typing import Any
@@ -23,10 +21,8 @@ if TYPE_CHECKING:
     from haulyard.cli.ingest_options import Options
     from haulyard.ingest.dataset import Dataset
     from haulyard.ingest.loading import Loaded
+    from haulyard.ingest.model import Reject
     from haulyard.stores.assemble import Connection
-
-#: Of --memory-limit, what DuckDB may use and what is read ahead; the rest is the program itself.
-SHARE: Final = 4
 
 
 class _OnConnections(Session):
@@ -60,8 +56,8 @@ async def ingest(options: Options, context: Context) -> int:
             if options.to
             else _load(options, dataset, session, context)
         )
-    except TooManyRejectsError as error:
-        context.output.results(ingest_show.Rejected(each) for each in error.first)
+    except TooManyRejects as error:
+        context.output.results(ingest_show.Rejected(cast("Reject", each)) for each in error.first)
         raise
     except asyncio.CancelledError:
         context.output.note("nothing was loaded; the same command begins again")
@@ -88,9 +84,16 @@ async def _describe(dataset: Dataset, context: Context) -> int:
 
 async def _load(options: Options, dataset: Dataset, session: Session, context: Context) -> Loaded:
     table = TableName.parse(options.table) if options.table else table_for(options.sources)
-    path = options.rejects or os.path.join(os.path.dirname(options.db), f"{table.rejects}.jsonl")
-    order = _order(options, table, path)
-    async with open_database(options.db, options.memory // SHARE) as database:
+    order = Order(
+        table,
+        options.mode,
+        options.rejects or rejects_beside(options.db, table),
+        options.key,
+        options.force,
+        options.max_rejects,
+        options.where or None,
+    )
+    async with open_database(options.db, shares(options.memory).database) as database:
         with context.progress("rows") as expect:
             expect(len(dataset.files), dataset.size)
             embedder = None
@@ -105,25 +108,10 @@ async def _export(options: Options, dataset: Dataset, session: Session, context:
     from haulyard.ingest.exporting import Destination, export
 
     destination = Destination.parse(options.to)
-    is_local = isinstance(parse(options.to), LocalPath)
-    name = "stdout" if options.to == "-" else os.path.basename(options.to)
-    path = options.rejects or f"{options.to if is_local else name}.rejects.jsonl"
-    order = _order(options, TableName("main", name), path)
+    order = destination.order(options.rejects, options.max_rejects, options.where or None)
     with context.progress("rows") as expect:
         expect(len(dataset.files), dataset.size)
         return await export(dataset, session, destination, order, context.emit, raw=context.output.raw)
-
-
-def _order(options: Options, table: TableName, rejects_path: str) -> Order:
-    return Order(
-        table,
-        options.mode,
-        rejects_path,
-        options.key,
-        options.force,
-        options.max_rejects,
-        options.where or None,
-    )
 
 
 def read_options(options: Options) -> ReadOptions:
@@ -149,6 +137,6 @@ def read_options(options: Options) -> ReadOptions:
         columns=options.columns or None,
         on_drift=options.on_drift,
         hive=options.hive,
-        memory=options.memory // SHARE,
+        memory=shares(options.memory).reading,
         **given,
     )

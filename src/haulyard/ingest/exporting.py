@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import time
 import zlib
 from contextlib import asynccontextmanager
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 from haulyard.errors import ConfigError, IngestError
 from haulyard.ingest.exporting_sinks import open_sink
-from haulyard.ingest.loading import Account, Loaded, carry
+from haulyard.ingest.loading import Account, Loaded, Order, carry
+from haulyard.ingest.tables import TableName
 from haulyard.ingest.tables_fitting import new_names
-from haulyard.url import S3Url, StdStream, parse
+from haulyard.url import LocalPath, S3Url, StdStream, parse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from haulyard.events import Emit
     from haulyard.ingest.dataset import Dataset
     from haulyard.ingest.exporting_sinks import Sink
-    from haulyard.ingest.loading import Order
+    from haulyard.ingest.where import Where
     from haulyard.models.body import Buffer
 
 #: Rows of a row group of Parquet: as many as DuckDB has in one of its own, so that its threads divide them.
@@ -60,8 +62,15 @@ class Destination(NamedTuple):
             if plain.endswith(f".{form}") and not (form == "parquet" and packed):
                 return cls(where, form, packed)
         raise ConfigError(
-            f"--to {where} does not say what it is to be", hint="end it in .parquet, .csv, .tsv or .csv.gz"
+            f"{where} does not say what it is to be", hint="end it in .parquet, .csv, .tsv or .csv.gz"
         )
+
+    def order(self, rejects: str, max_rejects: int | None, where: Where | None) -> Order:
+        """Return what is asked of a load into it; without ``rejects`` their file is beside it, or here."""
+        name = "stdout" if self.where == "-" else os.path.basename(self.where)
+        beside = self.where if isinstance(parse(self.where), LocalPath) else name
+        path = rejects or f"{beside}.rejects.jsonl"
+        return Order(TableName("main", name), "create", path, max_rejects=max_rejects, where=where)
 
 
 async def export(
@@ -79,7 +88,7 @@ async def export(
     are rejected those before them were written.
 
     Raises:
-        TooManyRejectsError: More rows than ``order.max_rejects`` do not fit.
+        TooManyRejects: More rows than ``order.max_rejects`` do not fit.
         IngestError: A file cannot be read, or the destination not written.
     """
     started = time.monotonic()

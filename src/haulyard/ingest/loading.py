@@ -8,13 +8,13 @@ import sys
 import time
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from haulyard.errors import IngestError
+from haulyard.errors import IngestError, TooManyRejects
 from haulyard.events import RowsRead, Warned
 from haulyard.ingest.loaded_sources import Tally, choose, remember, remembered_of
 from haulyard.ingest.model import ConvergedLaterError
-from haulyard.ingest.rejects import Rejects, TooManyRejectsError
+from haulyard.ingest.rejects import Rejects
 from haulyard.ingest.tables_fitting import ReadAsError
 from haulyard.ingest.tables_writing import TableWriter
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from haulyard.ingest.tables_writing import Enrichment
     from haulyard.ingest.where import Where
 
+#: Bytes of memory that a load takes by default.
+MEMORY: Final = 512 * 1024**2
 #: Once too many rows were rejected nothing is loaded, but reading goes on for so many more of them: who mends
 #: a file wants to know of all.
 _MORE: Final = 1000
@@ -81,6 +83,24 @@ class Order:
     force: bool = False
     max_rejects: int | None = 0
     where: Where | None = None
+
+
+class Shares(NamedTuple):
+    """Bytes of memory: what is read ahead and parsed, and what DuckDB may use."""
+
+    reading: int
+    database: int
+
+
+def shares(memory: int) -> Shares:
+    """Divide ``memory`` bytes (0: 512 MiB) among the two; the program itself takes the rest."""
+    memory = memory or MEMORY
+    return Shares(memory // 4, memory // 4)
+
+
+def rejects_beside(path: str, table: TableName) -> str:
+    """Return the file that rows of ``table`` go to that do not fit: beside the database at ``path``."""
+    return os.path.join(os.path.dirname(path), f"{table.rejects}.jsonl")
 
 
 class Receiver(Protocol):
@@ -141,7 +161,7 @@ async def load(
     ``enrichment`` gives the rows a further column.
 
     Raises:
-        TooManyRejectsError: More rows than ``order.max_rejects`` do not fit.
+        TooManyRejects: More rows than ``order.max_rejects`` do not fit.
         ConfigError: There is a table already, or it has no column of the key.
         IngestError: A file, or the database, cannot be read or written.
     """
@@ -235,7 +255,7 @@ async def _fill(
     order: Order,
     emit: Emit,
 ) -> None:
-    """Read all rows into ``receiver``. Raises TooManyRejectsError once all of them, or enough, are known."""
+    """Read all rows into ``receiver``. Raises TooManyRejects once all of them, or enough, are known."""
     allowed = sys.maxsize if order.max_rejects is None else order.max_rejects
     has_begun = False
     async with aclosing(dataset.pieces(schema, order.where)) as pieces:
@@ -256,11 +276,11 @@ async def _fill(
         await receiver.begin(schema or await dataset.schema(), dataset.files[0].uri)
 
 
-def _too_many(account: Account, allowed: int) -> TooManyRejectsError:
+def _too_many(account: Account, allowed: int) -> TooManyRejects:
     rejects = account.rejects
     so_far = " so far" if rejects.count > allowed + _MORE else ""
     path = rejects.keep()
-    return TooManyRejectsError(
+    return TooManyRejects(
         f"{rejects.count:,} of {account.read:,} rows{so_far} do not fit, and {allowed:,} may be rejected: "
         "nothing was loaded",
         rejected=rejects.count,

@@ -37,7 +37,7 @@ def read_table(
     Example:
         >>> table, info = read_table("s3://demo/flights.csv", where="dep_delay > 60", as_="pandas")
     """
-    with _inside(client) as (driven, portal):
+    with driving(client) as (driven, portal):
         return portal.call(
             read_table_async,
             sources,
@@ -67,7 +67,7 @@ def scan(
         >>> for batch in scan("s3://demo/flights/*.parquet", columns=["origin", "dep_delay"]):
         ...     print(batch.num_rows)
     """
-    with _inside(client) as (driven, portal):
+    with driving(client) as (driven, portal):
         batches = scan_async(
             sources,
             columns=columns,
@@ -94,12 +94,12 @@ def describe_table(
         >>> describe_table("s3://demo/flights.csv")["origin"].distinct
         3
     """
-    with _inside(client) as (driven, portal):
+    with driving(client) as (driven, portal):
         return portal.call(describe_table_async, sources, columns=columns, client=driven, **options)
 
 
 @contextmanager
-def _inside(client: Client | None) -> Iterator[tuple[AsyncClient, Portal]]:
+def driving(client: Client | None) -> Iterator[tuple[AsyncClient, Portal]]:
     """Yield what drives a client; one that nobody gave is closed at the end."""
     if client is not None:
         yield inside(client)

@@ -31,27 +31,6 @@ _PAGE: Final = 1000
 _COLUMNS: Final = ("uri", "line", "reason", "column_name", "value", "raw", "loaded_at")
 
 
-class TooManyRejectsError(IngestError):
-    """More rows did not fit than were allowed, and nothing was loaded.
-
-    ``rejected`` counts them, ``first`` are the first of them, and all are in the file ``path``.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        rejected: int = 0,
-        first: tuple[Reject, ...] = (),
-        path: str = "",
-        hint: str = "",
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.rejected = rejected
-        self.first = first
-        self.path = path
-
-
 class Rejects:
     """The rejects of one attempt, in the file ``path``, which appears with the first of them.
 
