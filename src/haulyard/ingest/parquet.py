@@ -30,8 +30,8 @@ WHOLE: Final = 512 * 1024
 GAP: Final = 32 * 1024
 #: The footer is looked for in so many bytes at the end: a part of the file, within bounds. One of 19 columns
 #: has some 2 KiB for each row group.
-_FOOTER_PART: Final = 512
-_FOOTERS: Final = (8 * 1024, 256 * 1024)
+_FOOTER_PART: Final = 256
+_FOOTERS: Final = (32 * 1024, 512 * 1024)
 #: The length of the footer, and the magic: the last bytes of the file.
 _END: Final = 8
 #: A footer up to so many bytes is understood in less time than a thread takes to begin.
@@ -174,8 +174,8 @@ class ParquetReading:
         Raises:
             IngestError: A row group is damaged, or the file was replaced.
         """
-        upcoming = deque(self._groups)
         metadata = self._footer.metadata
+        upcoming = deque(group for group in self._groups if metadata.row_group(group).num_rows)
         counts = (metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
         begins = list(accumulate(counts, initial=1))
         try:
