@@ -61,7 +61,7 @@ def vectors_of(body: bytes, count: int) -> list[bytes]:
         vectors = [_vector(each["embedding"]) for each in _ordered(data, count)]
     except orjson.JSONDecodeError:
         raise MalformedAnswerError("the answer is no JSON") from None
-    except (LookupError, TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
         raise MalformedAnswerError(
             f"the answer holds no embeddings: {type(error).__name__}: {error}"
         ) from None
