@@ -128,7 +128,7 @@ def _place(session: Session, source: str, *, with_manifest: bool, recursive: boo
         store="local",
         operation="read",
         key=path,
-        hint=_did_you_mean(path, _siblings(path)),
+        hint=_did_you_mean(path[: path.rfind("/") + 1], os.path.basename(path), _siblings(path)),
     )
 
 
@@ -161,40 +161,58 @@ async def _explained(place: _Place, error: NotFound) -> HaulError:
     """Return the error with the nearest names that exist; maybe a directory was meant."""
     key = place.selection.key
     if place.is_single:
-        told = await explain_missing(place.store, key, error)
-        if told is not error:
-            return told
-    parent = place.selection.prefix.rstrip("/")
-    parent = parent[: parent.rfind("/") + 1]
-    near: list[str] = []
+        explained = await explain_missing(place.store, key, error)
+        if explained is not error:
+            return explained
     try:
-        async for page in place.store.list(parent, ListOptions(delimiter="/", page_size=_NEIGHBOURS)):
-            near = [info.key for info in page.objects] + list(page.prefixes)
-            break
+        meant, near = await _neighbours(place.store, place.selection.prefix)
     except HaulError:
         # Who may not list still learns what is missing.
         return error
-    prefix = prefix_of(place.store)
-    error.hint = _did_you_mean(prefix + key, [prefix + each for each in near]) or error.hint
+    parent = meant.rstrip("/")
+    parent = parent[: parent.rfind("/") + 1]
+    names = [each[len(parent) :] for each in near]
+    told = _did_you_mean(prefix_of(place.store) + parent, meant[len(parent) :], names)
+    error.hint = told or error.hint
     return error
 
 
-def _did_you_mean(name: str, others: Sequence[str]) -> str:
+async def _neighbours(store: Store, key: str) -> tuple[str, list[str]]:
+    """Return the part of ``key`` that does not exist although what it lies in does, and what lies beside it.
+
+    A directory that does not exist either is looked for in the one above, and so on up.
+    """
+    options = ListOptions(delimiter="/", page_size=_NEIGHBOURS)
+    meant = key
+    while True:
+        parent = meant.rstrip("/")
+        parent = parent[: parent.rfind("/") + 1]
+        async for page in store.list(parent, options):
+            near = [*(info.key for info in page.objects), *page.prefixes]
+            if near or not parent:
+                return meant, near
+            break
+        else:
+            if not parent:
+                return meant, []
+        meant = parent
+
+
+def _did_you_mean(parent: str, name: str, others: Sequence[str]) -> str:
+    """Return which of ``others`` in ``parent`` may be meant by ``name``, or some of them."""
     import difflib  # 3 ms that only mistakes pay
 
-    near = difflib.get_close_matches(name, others, 3, 0.6)
-    if near:
-        return f"the nearest that exist: {', '.join(near)}"
+    if near := difflib.get_close_matches(name, others, 3, 0.6):
+        return f"the nearest that exist: {', '.join(parent + each for each in near)}"
     if not others:
         return ""
     more = f" and {len(others) - _TOLD} more" if len(others) > _TOLD else ""
-    return f"beside it: {', '.join(others[:_TOLD])}{more}"
+    return f"beside it: {', '.join(parent + each for each in others[:_TOLD])}{more}"
 
 
 def _siblings(path: str) -> list[str]:
-    directory = os.path.dirname(path)
     try:
-        return [os.path.join(directory, name) for name in sorted(os.listdir(directory or "."))]
+        return sorted(os.listdir(os.path.dirname(path) or "."))
     except OSError:
         return []
 
