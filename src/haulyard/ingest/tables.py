@@ -110,12 +110,13 @@ class Database:
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            if interrupt:
-                self._connection.interrupt()
             while not future.done():
-                # A second cancellation must not leave the thread at work on a connection that is closed.
-                with suppress(BaseException):
-                    await asyncio.shield(asyncio.wait([future]))
+                if interrupt:
+                    # Again and again: it is lost on a connection that is between two statements.
+                    self._connection.interrupt()
+                # Nor may a second cancellation leave the thread at work on a connection that is closed.
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([future], timeout=_INTERRUPTED if interrupt else None)
             if not future.cancelled():
                 # Looked at, so that asyncio does not complain that nobody did.
                 future.exception()
@@ -172,6 +173,8 @@ async def open_database(path: str, memory: int, *, read_only: bool = False) -> A
         thread.shutdown()
 
 
+#: Seconds between two interruptions of a statement that is not to go on.
+_INTERRUPTED = 0.1
 #: DuckDB refuses to work with less than about this.
 _LEAST = 32 * 1024**2
 

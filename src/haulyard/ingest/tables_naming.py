@@ -45,8 +45,8 @@ def table_for(sources: Sequence[str]) -> TableName:
 
     That of the file, of the directory or prefix, or of the last directory before a wildcard.
 
-    >>> str(table_for(["s3://b/in/2013-flights.csv.gz"])), str(table_for(["s3://b/in/dt=*/x*.parquet"]))
-    ('t_2013_flights', 'in')
+    >>> str(table_for(["s3://b/in/2013-flights.csv.gz"])), str(table_for(["s3://b/sales/dt=*/x*.parquet"]))
+    ('t_2013_flights', 'sales')
 
     Raises:
         ConfigError: Several sources would give several names, or nothing of them can be in a name.

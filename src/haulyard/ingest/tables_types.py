@@ -66,7 +66,7 @@ def _columns(path: str) -> Mapping[str, str]:
         ) from None
     try:
         return _understood(text, is_toml=path.lower().endswith(".toml"))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         raise ConfigError(
             f"{path} is no list of columns and types",
             hint="what `haul ingest --schema --json` prints will do, or names and types as JSON or TOML",
