@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from haulyard.errors import IngestError
-from haulyard.ingest.drift import Columns, check_names, lossless, united
+from haulyard.ingest.conforming import fitted
+from haulyard.ingest.drift import Columns, check_known, check_names, lossless, united
 from haulyard.ingest.model import ConvergedLaterError
 from haulyard.records.formats.detection import format_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
@@ -35,6 +36,7 @@ class Agreement:
         self._found: dict[SourceFile, tuple[str, ...]] = {}
         self._typed: dict[SourceFile, Columns] = {}
         self._checked: set[SourceFile] = set()
+        self._seen: dict[str, None] = {}
         self._first: tuple[str, tuple[str, ...]] | None = None
         self._parquet: Columns | None = None
         self._schema: pa.Schema | None = None
@@ -69,7 +71,7 @@ class Agreement:
             return piece
         if wider != self._schema:
             raise ConvergedLaterError
-        return piece._replace(batch=piece.batch.cast(self._schema))
+        return piece._replace(batch=_fitted(piece.batch, wider))
 
     def ended(self, source: SourceFile) -> None:
         """Take note that all of a file was read.
@@ -83,10 +85,19 @@ class Agreement:
             known.pop(source, None)
         self._checked.discard(source)
 
+    def finished(self) -> None:
+        """Take note that all files were read; ConfigError where none has a column that is wanted."""
+        if self._first is not None and self._options.columns is not None and self._options.schema is None:
+            check_known("the table", self._options.columns, tuple(self._seen))
+
     def _check(self, source: SourceFile) -> None:
         self._checked.add(source)
-        names = self._wanted((*self._found.get(source, ()), *(name for name, _ in source.partitions)))
         drift = self._options.on_drift
+        own = dict.fromkeys((*self._found.get(source, ()), *(name for name, _ in source.partitions)))
+        self._seen |= own
+        if self._options.columns is not None and self._options.schema is None and drift != "add-columns":
+            check_known(source.uri, self._options.columns, tuple(own))
+        names = self._wanted(own)
         if self._options.schema is not None:
             self._check_pinned(source, names, self._options.schema)
         if self._first is None:
@@ -114,7 +125,14 @@ class Agreement:
                 hint="--on-drift add-columns makes nulls where a file lacks a column",
             )
 
-    def _wanted(self, names: Sequence[str]) -> tuple[str, ...]:
+    def _wanted(self, names: Mapping[str, None]) -> tuple[str, ...]:
         columns = self._options.columns
-        found = dict.fromkeys(names)
-        return tuple(found) if columns is None else tuple(name for name in columns if name in found)
+        return tuple(names) if columns is None else tuple(name for name in columns if name in names)
+
+
+def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    try:
+        return fitted(batch, schema)
+    except ValueError as error:
+        # An integer that a double cannot hold, say.
+        raise ConvergedLaterError from error

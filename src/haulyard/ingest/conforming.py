@@ -82,6 +82,19 @@ class Shaper:
             return None
         return tuple(dict.fromkeys((*self.columns, *(names or ()))))
 
+    def spelt(self, names: Sequence[str]) -> tuple[str, ...] | None:
+        """Return what `text_columns` should be for a file with columns ``names``: case may differ in SQL.
+
+        Raises:
+            ConfigError: The condition names a column that does not exist.
+        """
+        wanted = self.text_columns()
+        if wanted is None or self._condition is None:
+            return wanted
+        own = [*names, *(name for name in self.partitions if name not in names)]
+        spelt = dict(zip(self._condition.names or (), self._condition.spelt(own), strict=False))
+        return tuple(dict.fromkeys((*(self.columns or ()), *spelt.values())))
+
     def is_idle(self, source: SourceFile, schema: pa.Schema) -> bool:
         """Whether batches of ``schema`` are what is wanted as they are."""
         if self._condition is not None or any(name not in schema.names for name, _ in source.partitions):
@@ -113,8 +126,26 @@ class Shaper:
         if condition := self.filter(batch.schema):
             batch = condition.apply(batch)
         if self.columns is not None and batch.schema.names != list(self.columns):
-            batch = batch.select(self.columns)
+            names = set(batch.schema.names)
+            batch = batch.select([name for name in self.columns if name in names])
         return Conformed(batch, rejects, rows)
+
+
+def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch with the columns of ``schema``, which have wider types; null where it lacks one.
+
+    Raises:
+        ValueError: A value is lost (pyarrow's ArrowInvalid).
+    """
+    import pyarrow as pa
+
+    if batch.schema.equals(schema):
+        return batch
+    columns = []
+    for field in schema:
+        at = batch.schema.get_field_index(field.name)
+        columns.append(pa.nulls(batch.num_rows, field.type) if at < 0 else batch.column(at).cast(field.type))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _cast(

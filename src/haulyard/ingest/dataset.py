@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from haulyard.errors import ConfigError
 from haulyard.ingest.agreement import Agreement
 from haulyard.ingest.conforming import Shaper
-from haulyard.ingest.file_reading import Surroundings, check_known, pieces_of
+from haulyard.ingest.drift import check_known
+from haulyard.ingest.file_reading import Surroundings, pieces_of
 from haulyard.ingest.model import ReadOptions
 from haulyard.ingest.partitions import partition_types
 from haulyard.ingest.profiling import columns_of
@@ -165,6 +166,7 @@ class Dataset:
                         async for piece in blocks:
                             yield order.agreed(piece)
                     order.ended(opened.source)
+            order.finished()
 
     async def describe(self) -> SchemaInfo:
         """Read all rows once, in bounded memory, and say of each column what is in it."""

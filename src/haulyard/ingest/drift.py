@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from haulyard.errors import IngestError
+from haulyard.config.suggest import nearest
+from haulyard.errors import ConfigError, IngestError
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -68,6 +69,19 @@ def check_names(
                     hint="--on-drift add-columns makes nulls where a file lacks a column; "
                     "--columns reads only those that all have",
                 )
+
+
+def check_known(where: str, wanted: Sequence[str], names: Sequence[str]) -> None:
+    """Raise ConfigError where a column that is wanted does not exist."""
+    known = set(names)
+    for name in wanted:
+        if name not in known:
+            near = nearest(name, names)
+            columns = f"its columns are {', '.join(names[:50])}"
+            raise ConfigError(
+                f"{where} has no column {name!r}",
+                hint=f"did you mean {near!r}? {columns}" if near else columns,
+            )
 
 
 def lossless(one: pa.Schema, other: pa.Schema) -> pa.Schema | None:

@@ -6,7 +6,6 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from haulyard.config.suggest import nearest
 from haulyard.errors import ConfigError, IngestError
 from haulyard.events import Warned
 from haulyard.ingest.fetching import Stream
@@ -84,14 +83,20 @@ async def pieces_of(
     opened = await examine(source, around)
     footer = opened.footer
     if footer is None:
-        around = around._replace(options=opened.options)
-        async with Stream(source, around.memory) as stream:
-            if (await stream.head())[:4] != PARQUET_MAGIC:
-                async with aclosing(_text(source, stream, around, shaper, found)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-                return
-        footer = await unnamed_footer(source, around)
+        around = around._replace(options=replace(opened.options, columns=shaper.text_columns()))
+        while footer is None:
+            async with Stream(source, around.memory) as stream:
+                if (await stream.head())[:4] == PARQUET_MAGIC:
+                    footer = await unnamed_footer(source, around)
+                    continue
+                try:
+                    async with aclosing(_text(source, stream, around, shaper, found)) as pieces:
+                        async for piece in pieces:
+                            yield piece
+                except _SpeltOtherwiseError as error:
+                    around = around._replace(options=replace(around.options, columns=error.columns))
+                else:
+                    return
     async with aclosing(_parquet(source, around, shaper, found, footer)) as pieces:
         async for piece in pieces:
             yield piece
@@ -118,6 +123,14 @@ async def unnamed_footer(source: SourceFile, around: Surroundings) -> Footer:
         ) from None
 
 
+class _SpeltOtherwiseError(Exception):
+    """The file has the ``columns`` that a condition names in upper or lower case; nothing was read yet."""
+
+    def __init__(self, columns: tuple[str, ...]) -> None:
+        super().__init__()
+        self.columns = columns
+
+
 async def _text(
     source: SourceFile, stream: Stream, around: Surroundings, shaper: Shaper, found: Found
 ) -> AsyncGenerator[Piece]:
@@ -129,7 +142,18 @@ async def _text(
         import pyarrow as pa
 
         schema = pa.schema([field for field in shaper.schema if field.name not in own])
-    options = replace(around.options, columns=shaper.text_columns(), memory=around.memory)
+    options = replace(around.options, memory=around.memory)
+
+    def noted(names: Sequence[str]) -> None:
+        found(source, names, None)
+        try:
+            columns = shaper.spelt(names)
+        except ConfigError:
+            # JSON may show more columns later; else the first batch tells.
+            return
+        if columns is not None and columns != options.columns:
+            raise _SpeltOtherwiseError(columns)
+
     row = 1
     pieces = text_pieces(
         source,
@@ -138,7 +162,7 @@ async def _text(
         schema,
         around.lanes,
         emit=around.emit,
-        found=lambda names: found(source, names, None),
+        found=noted,
     )
     async with aclosing(pieces):
         async for piece in pieces:
@@ -159,7 +183,7 @@ async def _parquet(
     _check_unique(source, footer.schema.names)
     found(source, footer.schema.names, footer.schema)
     whole = shaper.extended(footer.schema, source)
-    columns = _columns(source, footer, whole, shaper)
+    columns = _columns(footer, whole, shaper)
     metadata = footer.metadata
     groups = list(range(metadata.num_row_groups))
     condition = shaper.filter(whole)
@@ -189,7 +213,7 @@ async def _parquet(
         yield Piece(source, shaper(source, batch, 1).batch, (), passed, stored, passed)
 
 
-def _columns(source: SourceFile, footer: Footer, whole: pa.Schema, shaper: Shaper) -> list[str]:
+def _columns(footer: Footer, whole: pa.Schema, shaper: Shaper) -> list[str]:
     """Return the file's own columns that are needed, in the order in which they are wanted."""
     if shaper.schema is not None:
         wanted = shaper.schema.names
@@ -197,22 +221,8 @@ def _columns(source: SourceFile, footer: Footer, whole: pa.Schema, shaper: Shape
         condition = shaper.filter(whole)
         wanted = list(whole.names if shaper.columns is None else shaper.columns)
         wanted += condition.columns if condition is not None else ()
-        check_known(source.uri, wanted, whole.names)
     names = set(footer.schema.names)
     return list(dict.fromkeys(name for name in wanted if name in names))
-
-
-def check_known(where: str, wanted: Sequence[str], names: Sequence[str]) -> None:
-    """Raise ConfigError where a column that is wanted does not exist."""
-    known = set(names)
-    for name in wanted:
-        if name not in known:
-            near = nearest(name, names)
-            columns = f"its columns are {', '.join(names[:50])}"
-            raise ConfigError(
-                f"{where} has no column {name!r}",
-                hint=f"did you mean {near!r}? {columns}" if near else columns,
-            )
 
 
 def _check_unique(source: SourceFile, names: Sequence[str]) -> None:

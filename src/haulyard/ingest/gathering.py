@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from haulyard.ingest.conforming import fitted
 from haulyard.ingest.drift import lossless
 from haulyard.ingest.model import ConvergedLaterError
 from haulyard.ingest.schema import SchemaInfo, columns_of
@@ -79,16 +80,6 @@ def _table(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
     # What fields say in their metadata is of no use outside of this room.
     schema = pa.schema([field.remove_metadata() for field in schema])
     try:
-        return pa.Table.from_batches([_fitted(batch, schema) for batch in batches], schema)
+        return pa.Table.from_batches([fitted(batch, schema) for batch in batches], schema)
     except pa.ArrowException as error:
         raise ConvergedLaterError from error
-
-
-def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    if batch.schema.equals(schema):
-        return batch
-    columns = []
-    for field in schema:
-        at = batch.schema.get_field_index(field.name)
-        columns.append(pa.nulls(batch.num_rows, field.type) if at < 0 else batch.column(at).cast(field.type))
-    return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -71,6 +71,14 @@ class Condition:
             return all(name.casefold() in folded for name in self.names or ())
         return _fits(self._where, schema)
 
+    def spelt(self, names: Sequence[str]) -> list[str]:
+        """Return `names` as they are written among the columns ``names``.
+
+        Raises:
+            ConfigError: One does not exist.
+        """
+        return [_known(name, names) for name in self.names or ()]
+
     def bind(self, schema: pa.Schema) -> Filter:
         """Return the condition for rows of ``schema``.
 
@@ -79,7 +87,7 @@ class Condition:
         """
         if not isinstance(self._where, str):
             return _of_expression(self._where, schema)
-        columns = tuple(dict.fromkeys(_known(name, schema.names) for name in self.names or ()))
+        columns = tuple(dict.fromkeys(self.spelt(schema.names)))
         expression = translated(self._tree, schema, partial(_known, names=schema.names))
         if expression is not None and _fits(expression, schema):
             return Filter(columns, expression, partial(_filtered, expression))
