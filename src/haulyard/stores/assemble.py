@@ -70,6 +70,7 @@ class Connection:
         )
         self.credentials = CredentialsProvider(
             profile=settings.profile if settings.profile_chosen else "",
+            named=settings.profile,
             environ=settings.environment,
             fixed=credentials,
             anonymous=settings.no_sign_request,
