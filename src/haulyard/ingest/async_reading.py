@@ -15,7 +15,7 @@ from haulyard.ingest.tallying import Tally
 from haulyard.records.reading_streams import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     import pyarrow as pa
 
@@ -124,10 +124,10 @@ async def scan_async(
     on_reject: Callable[[Reject], None] | None = None,
     client: AsyncClient | None = None,
     **options: Unpack[TableOptions],
-) -> AsyncIterator[pa.RecordBatch]:
+) -> AsyncGenerator[pa.RecordBatch]:
     """Yield the rows of files as batches of Arrow, all of one schema, in memory that does not grow.
 
-    Text is read twice unless ``schema`` is given: to find the types of all rows, then for the rows. There is
+    Close it where it is not read to its end. Text is read twice unless ``schema`` is given: to find the types of all rows, then for the rows. There is
     one batch at least, which may have no row.
 
     Args:

@@ -9,7 +9,7 @@ from haulyard.client.client import Client, inside
 from haulyard.ingest.async_reading import describe_table_async, read_table_async, scan_async
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -60,7 +60,7 @@ def scan(
     on_reject: Callable[[Reject], None] | None = None,
     client: Client | None = None,
     **options: Unpack[TableOptions],
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch]:
     """Yield the rows of files as batches of Arrow, all of one schema; as `scan_async`.
 
     Example:
