@@ -127,8 +127,8 @@ async def scan_async(
 ) -> AsyncGenerator[pa.RecordBatch]:
     """Yield the rows of files as batches of Arrow, all of one schema, in memory that does not grow.
 
-    Close it where it is not read to its end. Text is read twice unless ``schema`` is given: to find the types of all rows, then for the rows. There is
-    one batch at least, which may have no row.
+    Close it where it is not read to its end. Text is read twice unless ``schema`` is given: to find the types
+    of all rows, then for the rows. There is one batch at least, which may have no row.
 
     Args:
         sources: As in `read_table_async`.
