@@ -25,6 +25,10 @@ _BYTE: Final = pa.uint8()
 _FEED, _RETURN = b"\n\r"
 
 
+#: Bytes of the first block.
+_FIRST: Final = 256 * 1024
+
+
 class Block(NamedTuple):
     """Whole records that follow each other, or one that is none: ``flaw`` says why.
 
@@ -141,7 +145,8 @@ def _bisect(numbers: pa.Array, number: int) -> int:
 class Cutter:
     """Cuts text into blocks of about ``size`` bytes; a record is at most ``most`` bytes long.
 
-    It holds what is not yet a block, at most one record.
+    It holds what is not yet a block, at most one record. The first block is small: all others wait for what
+    it tells of the types.
     """
 
     def __init__(self, ends: LineEnds | RecordEnds, *, size: int, most: int) -> None:
@@ -151,7 +156,7 @@ class Cutter:
         self._pieces: list[bytes] = []
         self._held = 0
         #: What is held is looked at when it is so long.
-        self._wanted = size
+        self._wanted = min(size, _FIRST)
         #: Within a flawed record, of which its lines are wanted still.
         self._skipped: Block | None = None
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from haulyard.ingest.text.arrow_csv import parse
 from haulyard.ingest.text.csv_profile import numbers_as_text, profile_block
-from haulyard.ingest.text.cutting import RecordEnds
 from haulyard.ingest.text.evidence import KINDS, beyond_in, padded_in
 
 if TYPE_CHECKING:
@@ -17,16 +16,12 @@ if TYPE_CHECKING:
     from haulyard.ingest.text.layout import Layout, Parsed
     from haulyard.ingest.text.profile import TextProfile
 
-#: Bytes of a file's beginning whose types are tried first.
-_HEAD: Final = 256 * 1024
-
 
 class DelimitedForm:
     """Rows of fields between delimiters."""
 
     def __init__(self, layout: Layout, wanted: tuple[str, ...] | None) -> None:
         self._layout = layout
-        self._ends = RecordEnds(layout.dialect)
         self.names = tuple(name for name in wanted or layout.names if name in layout.names)
 
     def parse(self, data: bytes, schema: pa.Schema) -> Parsed:
@@ -45,7 +40,3 @@ class DelimitedForm:
         """Return what a block says of the columns."""
         kinds = {name: hopeful.get(name, list(KINDS)) for name in self.names}
         return profile_block(data, self._layout, kinds)
-
-    def head(self, data: bytes) -> bytes:
-        """Return the first records of a block."""
-        return data[: self._ends.last(data[:_HEAD])] or data

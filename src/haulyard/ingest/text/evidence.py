@@ -38,6 +38,7 @@ _EXACT: Final = 2.0**53
 #: Of a column of text so many values are looked at first.
 _SAMPLE: Final = 100
 _PADDED: Final = r"\A[ \t]*0[0-9xX]"
+_BEGUN: Final = r"\A[ \t]*[+-]?\.?[0-9]"
 _LONG: Final = r"\A[ \t]*[+-]?[0-9]{16,}[ \t]*\z"
 #: Days as eight digits.
 _DAYS: Final = (19_000_101, 20_991_231)
@@ -173,6 +174,8 @@ def _has_nanoseconds(column: pa.Array) -> bool:
 
 
 def _told_by_texts(texts: pa.Array, hopeful: list[str], seen: Evidence, uri: str) -> Evidence:
+    if not hopeful:
+        return seen
     encoded = texts.dictionary_encode()
     distinct = encoded.dictionary
     fits: dict[str, int] = {}
@@ -193,10 +196,9 @@ def _told_by_texts(texts: pa.Array, hopeful: list[str], seen: Evidence, uri: str
 
 def _promising(distinct: pa.Array, kinds: list[str]) -> list[str]:
     """Return those kinds that half of a few values from all over the block are of."""
-    step = len(distinct) // _SAMPLE
-    if step < 2:  # noqa: PLR2004 -- all would be looked at
-        return kinds
-    sample = distinct.take(pa.arange(0, len(distinct), step))
+    sample = distinct.take(pa.arange(0, len(distinct), max(len(distinct) // _SAMPLE, 1)))
+    if 2 * pc.match_substring_regex(sample, _BEGUN).true_count < len(sample):
+        kinds = [kind for kind in kinds if kind == "bool"]  # all others begin with a digit
     return [kind for kind in kinds if 2 * _wrong(sample, kind).true_count <= len(sample)]
 
 

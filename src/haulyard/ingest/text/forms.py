@@ -44,18 +44,11 @@ class Form(Protocol):
         """
         ...
 
-    def head(self, data: bytes) -> bytes:
-        """Return the first records of a block: as much as mostly tells its types."""
-        ...
-
 
 def parse_first(form: Form, data: bytes) -> Typed:
     """Parse a file's first block, and find types that hold all its values."""
-    try:
-        return parse_widening(form, data, _types(form, form.head(data)))
-    except ConvergedLaterError:
-        schema = _types(form, data)
-        return Typed(form.parse(data, schema), schema)
+    schema = _types(form, data)
+    return Typed(form.parse(data, schema), schema)
 
 
 def parse_widening(form: Form, data: bytes, schema: pa.Schema) -> Typed:

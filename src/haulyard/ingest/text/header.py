@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from haulyard.errors import IngestError
@@ -36,14 +35,13 @@ class Names(NamedTuple):
 
 
 def find_delimiter(text: str, options: ReadOptions) -> str:
-    """Return what most likely separates fields: what divides most of the first rows into the same number."""
+    """Return what most likely separates fields: what divides most rows into as many as the first has."""
     best, best_score = DELIMITERS[0], 0.0
     for delimiter in DELIMITERS:
         if delimiter in {options.quote, options.escape}:
             continue
-        rows = first_rows(text, Dialect(delimiter, options.quote, options.escape))
-        width, times = max(Counter(map(len, rows)).items(), key=lambda item: item[::-1], default=(0, 0))
-        score = times / len(rows) if width > 1 else 0.0
+        widths = [len(row) for row in first_rows(text, Dialect(delimiter, options.quote, options.escape))]
+        score = widths.count(widths[0]) / len(widths) if widths and widths[0] > 1 else 0.0
         if score > best_score:
             best, best_score = delimiter, score
     return best

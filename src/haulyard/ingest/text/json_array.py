@@ -16,11 +16,17 @@ if TYPE_CHECKING:
     from haulyard.records.model import Block as Values
 
 
-async def array_blocks(file: Opened, uri: str, lane: Lane, size: int, most: int) -> AsyncGenerator[Block]:
+async def array_blocks(
+    file: Opened,
+    uri: str,
+    lane: Lane,
+    size: int,
+    most: int,
+) -> AsyncGenerator[Block]:
     """Yield the elements of a file, each as a line.
 
     Raises:
-        IngestError: It is no JSON from some line on, or does not end: nobody knows which elements are missing.
+        IngestError: It is no JSON from some line on, or does not end: elements are missing.
     """
     head = await file.text.head(1)
     values = JsonValues(

@@ -2,8 +2,8 @@
 
 Why pyarrow. flights.csv as JSON Lines (101 MB, 336,776 rows), two cores, CPU of all threads, best of three:
 pyarrow 0.43 s, DuckDB 0.32 s of a local file (it reads no bytes in memory), polars 0.30 to 0.32 s, orjson
-with Arrow made of its objects 1.6 s. pyarrow takes a schema and refuses what does not fit it, has the types of
-the other formats, and is imported already; to import polars takes another 0.27 s.
+with Arrow made of its objects 1.6 s. pyarrow takes a schema and refuses what does not fit it, has the types
+of the other formats, and is imported already; to import polars takes another 0.27 s.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow.json as arrow_json
 from haulyard.errors import IngestError
 from haulyard.ingest.text.arrow_csv import lines_of
 from haulyard.ingest.text.dates import dates
-from haulyard.ingest.text.json_profile import profile_rows, profile_table, untimed
+from haulyard.ingest.text.json_profile import profile_rows, profile_table, strings_in, untimed
 from haulyard.ingest.text.json_values import is_told_by_text, objects_in, parse_values, rows_of
 from haulyard.ingest.text.layout import Parsed, format_of
 from haulyard.ingest.text.values import array_of, as_type, batch_of
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from haulyard.ingest.text.streams import Opened
     from haulyard.records.formats.encoding import Charset
 
-#: Bytes of a file's beginning whose types are tried first.
-_HEAD: Final = 256 * 1024
 #: Objects of a file's beginning whose keys are its columns, as far as anyone knows.
 _OBJECTS: Final = 100
 
@@ -91,19 +89,16 @@ class JsonForm:
 
     def profile(self, data: bytes, hopeful: Mapping[str, list[str]]) -> TextProfile:
         """Return what a block says of the columns."""
-        table = self._table(data, None, lines_of(data))
+        lines = lines_of(data)
+        table = self._table(data, strings_in(hopeful), lines)
         if table is not None and (strings := untimed(table.schema)) is not None:
-            table = self._table(data, strings, lines_of(data))
+            table = self._table(data, strings, lines)
         profile = None if table is None else profile_table(table, hopeful, self._wanted, self._uri)
         if profile is not None:
             return profile
         return profile_rows(rows_of(data, self._charset, self._uri), hopeful, self._wanted, self._uri)
 
-    def head(self, data: bytes) -> bytes:
-        """Return the first records of a block."""
-        return data[: data.rfind(b"\n", 0, _HEAD) + 1] or data
-
-    def _table(self, data: bytes, schema: pa.Schema | None, lines: int) -> pa.Table | None:
+    def _table(self, data: bytes, schema: pa.Schema, lines: int) -> pa.Table | None:
         """Return the columns that pyarrow reads; None where anything is wrong with any row."""
         try:
             text = self._charset.utf8(data)
@@ -112,7 +107,7 @@ class JsonForm:
                 read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(text) + 1),
                 parse_options=arrow_json.ParseOptions(
                     explicit_schema=schema,
-                    unexpected_field_behavior="infer" if self._is_strict or schema is None else "ignore",
+                    unexpected_field_behavior="infer" if self._is_strict else "ignore",
                 ),
             )
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError):

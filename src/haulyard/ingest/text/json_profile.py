@@ -21,6 +21,11 @@ _KINDS: Final = tuple(kind for kind in KINDS if kind not in {"int", "double", "b
 _INT64: Final = 2**63
 
 
+def strings_in(hopeful: Mapping[str, Sequence[str]]) -> pa.Schema:
+    """Return the columns that have shown to be strings, which pyarrow would look through for times."""
+    return pa.schema((name, pa.string()) for name, kinds in hopeful.items() if set(kinds) <= set(_KINDS))
+
+
 def untimed(schema: pa.Schema) -> pa.Schema | None:
     """Return a schema with strings for times, which pyarrow's JSON reader finds without their zones.
 

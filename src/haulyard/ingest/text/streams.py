@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
@@ -121,6 +122,8 @@ async def opened(
 
 def _guessed(head: bytes) -> str:
     """Return the encoding of text that has no mark: UTF-16 has a zero beside each ASCII character."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)):
+        return "utf-8"  # the mark tells
     pairs = len(head) // 2
     if pairs and head[1::2].count(0) > _ZEROS * pairs:
         return "utf-16-le"

@@ -21,7 +21,15 @@ _NUMBER: Final = (
 )
 _TRUTH: Final = "1|0|true|True|TRUE|false|False|FALSE"
 _DATE: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_CLOCK: Final = r"[0-9]{2}(?::?[0-9]{2}(?::?[0-9]{2}(?:\.[0-9]{1,9})?)?)?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+_HOURS: Final = "[0-9]{2}"
+_ZONE: Final = "(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
+#: Digits behind the point of a second.
+_FRACTION: Final = {
+    "s": "",
+    "ms": r"(?:\.[0-9]{1,3})?",
+    "us": r"(?:\.[0-9]{1,6})?",
+    "ns": r"(?:\.[0-9]{1,9})?",
+}
 
 
 def read_columns(
@@ -124,9 +132,10 @@ def _plausible(texts: pa.Array, kind: pa.DataType) -> pa.Array:
     elif is_.is_date(kind):
         pattern = _DATE
     elif is_.is_timestamp(kind):
-        pattern = f"{_DATE}(?:[ T]{_CLOCK})?"
+        clock = f"{_HOURS}(?::{_HOURS}(?::{_HOURS}{_FRACTION[kind.unit]})?)?"
+        pattern = f"{_DATE}[ T]{clock}{_ZONE}" if kind.tz else f"{_DATE}(?:[ T]{clock})?"
     elif is_.is_time(kind):
-        pattern = _CLOCK
+        pattern = f"{_HOURS}:{_HOURS}(?::{_HOURS}{_FRACTION[kind.unit]})?"
     elif is_.is_boolean(kind):
         pattern = _TRUTH
     else:
