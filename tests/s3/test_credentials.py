@@ -357,6 +357,22 @@ async def test_a_role_is_assumed_by_botocore(
     assert found.expires_at > NOW
 
 
+async def test_sts_is_asked_in_the_region_of_aws_region_and_without_any_that_is_said(
+    isolated: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    isolated(
+        "[default]\nsource_profile = base\nrole_arn = arn:aws:iam::123456789012:role/r\n", f"[base]\n{KEYS}"
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1")
+    with pytest.raises(S3CredentialsError, match="in a region, which is not set") as caught:
+        await CredentialsProvider().get(NOW)
+    assert "AWS_REGION" in caught.value.hint
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    chain = CredentialsProvider()._botocore
+    chain._open(again=False)
+    assert chain._session.get_config_variable("region") == "eu-central-1"
+
+
 @pytest.mark.parametrize("expiration", ["soon", "2033-05-18", "2033-05-18T03:33:20"])
 def test_an_expiration_that_is_no_moment_is_left_to_botocore(expiration: str) -> None:
     environ = {

@@ -27,6 +27,9 @@ MANDATORY_SECONDS = 10 * 60
 # After a renewal that failed or gave nothing newer, while the credentials still live.
 _PAUSE_SECONDS = 30
 
+# botocore alone, of all that AWS makes, does not know AWS_REGION; STS is asked in a region.
+_REGION = ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)
+
 MISSING_HINT = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile with --profile or AWS_PROFILE, "
     "run `aws sso login` or `aws configure`, or read a public bucket with --no-sign-request"
@@ -270,9 +273,9 @@ class _BotocoreChain:
                 code="ExpiredToken",
                 hint="run the same command again and give a new code",
             )
-        # Where a setting names the profile, the environment does not; keys in it still go before.
-        variables: dict[str, Any] = {}
+        variables: dict[str, Any] = {"region": _REGION}
         if self._named and not self._profile:
+            # Where a setting names the profile, the environment does not; keys in it still go before.
             variables["profile"] = (None, [], self._named, None)
         self._session = Session(variables, profile=self._profile or None)
         source = self._session.get_credentials()
@@ -297,6 +300,11 @@ def _translate(error: Exception) -> HaulError:
     sso = (exceptions.SSOError, exceptions.SSOTokenLoadError, exceptions.UnauthorizedSSOTokenError)
     if isinstance(error, sso):
         return S3CredentialsError(f"AWS SSO: {text}", hint="run `aws sso login`, then the same command again")
+    if isinstance(error, exceptions.NoRegionError):
+        return S3CredentialsError(
+            "a role is to be assumed, and STS is asked for that in a region, which is not set",
+            hint="set AWS_REGION, or region in the profile",
+        )
     if isinstance(error, exceptions.PartialCredentialsError):
         return S3CredentialsError(text, hint="set both the access key and the secret key")
     code = ""
