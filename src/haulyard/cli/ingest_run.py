@@ -9,6 +9,7 @@ from haulyard.cli import exits, ingest_show
 from haulyard.client.session import Session
 from haulyard.errors import TooManyRejects
 from haulyard.ingest.dataset import check_installed, open_dataset
+from haulyard.ingest.exporting import Destination, export
 from haulyard.ingest.loading import Order, load, rejects_beside, shares
 from haulyard.ingest.model import ReadOptions
 from haulyard.ingest.tables import TableName, open_database
@@ -44,6 +45,9 @@ async def ingest(options: Options, context: Context) -> int:
         from haulyard.cli.ingest_validate import validate
 
         return await validate(options, session, context)
+    # What is wrong with them is said before anything is looked for.
+    destination = Destination.parse(options.to) if options.to else None
+    order = _order(options) if destination is None else None
     reading = await asyncio.to_thread(read_options, options)
     dataset = await open_dataset(
         session, options.sources, reading, manifest=options.manifest, recursive=options.recursive
@@ -51,18 +55,23 @@ async def ingest(options: Options, context: Context) -> int:
     if options.schema:
         return await _describe(dataset, context)
     try:
-        loaded = await (
-            _export(options, dataset, session, context)
-            if options.to
-            else _load(options, dataset, session, context)
-        )
+        if destination is not None:
+            loaded = await _export(options, destination, dataset, session, context)
+        else:
+            loaded = await _load(options, cast("Order", order), dataset, session, context)
     except TooManyRejects as error:
         context.output.results(ingest_show.Rejected(cast("Reject", each)) for each in error.first)
         raise
     except asyncio.CancelledError:
         context.output.note("nothing was loaded; the same command begins again")
         raise
-    context.output.result(ingest_show.Summary(loaded))
+    summary = ingest_show.Summary(loaded)
+    if options.to == "-":
+        await context.output.drain()
+        # Standard output has the rows.
+        context.output.note(summary.text())
+    else:
+        context.output.result(summary)
     return exits.FAILED if loaded.embedded is not None and loaded.embedded.failed else exits.OK
 
 
@@ -82,9 +91,9 @@ async def _describe(dataset: Dataset, context: Context) -> int:
     return exits.OK
 
 
-async def _load(options: Options, dataset: Dataset, session: Session, context: Context) -> Loaded:
+def _order(options: Options) -> Order:
     table = TableName.parse(options.table) if options.table else table_for(options.sources)
-    order = Order(
+    return Order(
         table,
         options.mode,
         options.rejects or rejects_beside(options.db, table),
@@ -93,21 +102,24 @@ async def _load(options: Options, dataset: Dataset, session: Session, context: C
         options.max_rejects,
         options.where or None,
     )
+
+
+async def _load(
+    options: Options, order: Order, dataset: Dataset, session: Session, context: Context
+) -> Loaded:
     async with open_database(options.db, shares(options.memory).database) as database:
         with context.progress("rows") as expect:
-            expect(len(dataset.files), dataset.size)
             embedder = None
             if options.embedding is not None:
                 from haulyard.ingest.embedding.enrichment import Embedder
 
                 embedder = Embedder(session, options.embedding, expect)
-            return await load(dataset, database, order, context.emit, embedder)
+            return await load(dataset, database, order, context.emit, embedder, expect=expect)
 
 
-async def _export(options: Options, dataset: Dataset, session: Session, context: Context) -> Loaded:
-    from haulyard.ingest.exporting import Destination, export
-
-    destination = Destination.parse(options.to)
+async def _export(
+    options: Options, destination: Destination, dataset: Dataset, session: Session, context: Context
+) -> Loaded:
     order = destination.order(options.rejects, options.max_rejects, options.where or None)
     with context.progress("rows") as expect:
         expect(len(dataset.files), dataset.size)

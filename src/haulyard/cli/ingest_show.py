@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: Characters of a value in the table of columns.
 _WIDTH: Final = 19
 _EXAMPLES: Final = 3
-_HEADS: Final = ("name", "type", "nulls", "distinct", "minimum", "maximum", "examples")
+_HEADS: Final = ("name", "type", "nullable", "nulls", "distinct", "minimum", "maximum", "examples")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,14 @@ class Column:
     def cells(self) -> tuple[str, ...]:
         """Return its line of the table, in parts."""
         one = self.info
-        nulls = "" if one.nulls is None else f"{one.nulls:,}" if one.nullable else "none"
+        nullable = "yes" if one.nullable else "no"
+        nulls = "" if one.nulls is None else f"{one.nulls:,}"
         distinct = "" if one.distinct is None else f"~{one.distinct:,}"
         examples = ", ".join(_short(each) for each in one.examples[:_EXAMPLES])
         return (
             escape(one.name),
             self.type,
+            nullable,
             nulls,
             distinct,
             _short(one.minimum),

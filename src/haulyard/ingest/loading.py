@@ -154,11 +154,17 @@ class Account:
 
 
 async def load(
-    dataset: Dataset, database: Database, order: Order, emit: Emit, enrichment: Enrichment | None = None
+    dataset: Dataset,
+    database: Database,
+    order: Order,
+    emit: Emit,
+    enrichment: Enrichment | None = None,
+    *,
+    expect: Callable[[int, int], None] = lambda _files, _bytes: None,
 ) -> Loaded:
     """Load the files of ``dataset`` into a table, or leave the database as it was.
 
-    ``enrichment`` gives the rows a further column.
+    ``enrichment`` gives the rows a further column. ``expect`` is told of the files to read: number and bytes.
 
     Raises:
         TooManyRejects: More rows than ``order.max_rejects`` do not fit.
@@ -175,6 +181,7 @@ async def load(
         return Loaded(database.path, str(table), files_known=known, seconds=time.monotonic() - started)
     _warn(choice, table, emit)
     dataset.files = choice.files
+    expect(len(choice.files), sum(file.size for file in choice.files))
     anew = before is None or mode == "replace"
 
     @asynccontextmanager

@@ -46,7 +46,7 @@ class Form(Protocol):
 
 
 def parse_first(form: Form, data: bytes) -> Typed:
-    """Parse a file's first block, and find types that hold all its values."""
+    """Parse a file's first block, and find types that hold all its values. Raises as `parse_widening`."""
     schema = _types(form, data)
     return Typed(form.parse(data, schema), schema)
 
@@ -79,5 +79,14 @@ def agreed(one: pa.Schema, other: pa.Schema) -> pa.Schema:
 
 
 def _types(form: Form, data: bytes) -> pa.Schema:
-    """Return the types that hold all values of a block."""
-    return types_of(form.profile(data, {}), 1.0)
+    """Return the types that hold all values of a block.
+
+    Raises:
+        ConvergedLaterError: Nearly all values of a column are of one type: those of all rows have to say
+            whether it is the type of the column, which the few others do not fit.
+    """
+    profile = form.profile(data, {})
+    schema = types_of(profile, 1.0)
+    if schema != types_of(profile):
+        raise ConvergedLaterError
+    return schema
