@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from haulyard.ingest.text.arrow_csv import has_lone_returns
-from haulyard.ingest.text.evidence import evidence_of, is_suspicious
+from haulyard.ingest.text.evidence import evidence_of, is_number, is_suspicious
 from haulyard.ingest.text.exact import parse_exactly
-from haulyard.ingest.text.padding import has_padding
+from haulyard.ingest.text.padding import padded_fields, padded_values
 from haulyard.ingest.text.profile import TextProfile
 from haulyard.ingest.text.values import array_of, read_columns
 
@@ -57,15 +57,18 @@ def _table_of(
 
 def numbers_as_text(data: bytes, layout: Layout, table: pa.Table | pa.RecordBatch) -> dict[str, pa.Array]:
     """Return those columns of numbers as text of which the numbers do not tell everything."""
-    numbers = [
-        field.name
-        for field in table.schema
-        if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-    ]
-    if numbers and not has_padding(data, layout.dialect.delimiter):
-        numbers = [name for name in numbers if is_suspicious(array_of(table, name))]
+    numbers = [field.name for field in table.schema if is_number(field.type)]
     if not numbers:
         return {}
+    padded = padded_fields(data, layout.dialect.delimiter)
+    if padded:
+        strings = [array_of(table, field.name) for field in table.schema if pa.types.is_string(field.type)]
+        padded -= sum(map(padded_values, strings))
+    if not padded:
+        # All of them are in columns of text.
+        numbers = [name for name in numbers if is_suspicious(array_of(table, name))]
+        if not numbers:
+            return {}
     types = dict.fromkeys(numbers, pa.string())
     again = _table_of(data, layout, numbers, types)
     if again is None:

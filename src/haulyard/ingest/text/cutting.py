@@ -223,7 +223,8 @@ class Cutter:
             begun = f"opens {line} line{'s' if line > 1 else ''} further" if line else "opens"
             reason, resumed = f"a quote that {begun} is not closed before {where}", opening
         end = data.find(b"\n", resumed) + 1
-        block = Block(data[: min(end or len(data), KEPT_ROW)], reason, data.count(b"\n", 0, end or len(data)))
+        raw = data[: min(end or len(data), KEPT_ROW)].rstrip(b"\r\n")
+        block = Block(raw, reason, data.count(b"\n", 0, end or len(data)))
         if end:
             yield block
             self._keep(data[end:])

@@ -130,6 +130,11 @@ def beyond_in(texts: pa.Array) -> int:
     return int(pc.match_substring_regex(texts, _LONG).true_count)
 
 
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a type is one of numbers."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
 def is_suspicious(column: pa.Array) -> bool:
     """Whether numbers have to be looked at as they stand in the file, whatever stands before them."""
     if pa.types.is_integer(column.type):
