@@ -173,7 +173,7 @@ async def load(
     """
     started = time.monotonic()
     table, mode = order.table, order.mode
-    asked = _asked(dataset, order.where)
+    asked = _asked(dataset, order.where, enrichment)
     before = await database.run(lambda connection: remembered_of(connection, table))
     choice = choose(mode, table, dataset.files, before, asked=asked, force=order.force)
     known = len(choice.known)
@@ -309,12 +309,13 @@ def _warn(choice: Choice, table: TableName, emit: Emit) -> None:
         )
 
 
-def _asked(dataset: Dataset, where: Where | None) -> str:
+def _asked(dataset: Dataset, where: Where | None, enrichment: Enrichment | None) -> str:
     """Return what is wanted of the files, as one text that two loads can be compared by."""
     options = dataset.options
     wanted: dict[str, object] = {
         "columns": options.columns,
         "where": None if where is None else str(where),
         "schema": None if options.schema is None else str(options.schema),
+        "embedding": None if enrichment is None else dict(enrichment.asked),
     }
     return json.dumps({name: value for name, value in wanted.items() if value is not None}, sort_keys=True)

@@ -13,7 +13,7 @@ from haulyard.ingest.tables_fitting import fit, storable
 from haulyard.ingest.tables_merging import Written, move
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
@@ -28,6 +28,11 @@ _FEED: Final = "_haulyard_rows"
 
 class Enrichment(Protocol):
     """Gives the rows of a load a further column, before they go where the others are."""
+
+    @property
+    def asked(self) -> Mapping[str, object]:
+        """What is asked for, as JSON has it: the same load with another of these is another load."""
+        ...
 
     @property
     def done(self) -> Embedded | None:

@@ -10,7 +10,7 @@ from haulyard.ingest.embedding.job import embed, foresee, settle
 from haulyard.ingest.loaded_sources import has_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
@@ -42,6 +42,13 @@ class Embedder:
         self._embedding = embedding
         self._expect = expect
         self.done: Embedded | None = None
+
+    @property
+    def asked(self) -> Mapping[str, object]:
+        """The model, the columns and what else the vectors hang on."""
+        names = ("model", "column", "into", "url", "dimensions")
+        given = {name: getattr(self._embedding, name) for name in names}
+        return {name: value for name, value in given.items() if value}
 
     def foresee(self, schema: pa.Schema) -> str:
         """Return what the column of vectors is called. Raises ConfigError where there can be none."""
