@@ -82,7 +82,8 @@ class Endpoint:
         url: Where it is.
         settings: Of the connections.
         environ: Has the key.
-        dimensions: Numbers of the vectors that there are already, 0 where there are none.
+        dimensions: Numbers of the vectors that were kept of an earlier run, 0 where there are none.
+        wanted: Numbers of the vectors that the table has already, 0 where it has none.
 
     Raises:
         ConfigError: The address is none, or there is no key where one is needed.
@@ -95,12 +96,14 @@ class Endpoint:
         settings: Settings,
         environ: Mapping[str, str],
         dimensions: int = 0,
+        wanted: int = 0,
     ) -> None:
         api = Api(url, headers=headers_of(url, environ), timeout=embedding.timeout, longest=_LONGEST)
         self._api = HttpTarget(api, settings, environ)
         self._model = embedding.model
         self._asked = embedding.dimensions
         self._dimensions = dimensions
+        self._wanted = wanted
         self._encoding = "base64"
         self.name = self._api.name
 
@@ -140,6 +143,11 @@ class Endpoint:
     def _check_dimensions(self, found: int) -> None:
         # Of calls that are in flight together the first that is answered says what all have to be.
         self._dimensions = self._dimensions or found
+        if self._wanted not in {0, found}:
+            raise IngestError(
+                f"the table has vectors of {self._wanted} numbers, and {self._model} makes some of {found}",
+                hint="embed with the model of the rows that are there, or name another column: --embed-into",
+            )
         if found != self._dimensions:
             raise IngestError(
                 f"{self.name} answered with vectors of {self._dimensions} numbers, and now of {found}",

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from haulyard.errors import IngestError
 from haulyard.ingest.embedding.job import embed, foresee, settle
-from haulyard.ingest.loaded_sources import has_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import pyarrow as pa
-    from duckdb import DuckDBPyConnection
 
     from haulyard.client.session import Session
     from haulyard.ingest.embedding.model import Embedded, Embedding
@@ -63,26 +60,12 @@ class Embedder:
         return foresee(self._embedding, columns, self._session.settings.environment)[1]
 
     async def apply(self, database: Database, staged: TableName, table: TableName) -> None:
-        """Add the column to ``staged``, whose rows go into ``table``. Raises as `embed`, and IngestError."""
-        done = await embed(self._session, database, staged, self._embedding, table=table, expect=self._expect)
-        await database.run(lambda connection: _check(connection, table, done))
-        self.done = done
+        """Add the column to ``staged``, whose rows go into ``table``. Raises as `embed`."""
+        self.done = await embed(
+            self._session, database, staged, self._embedding, table=table, expect=self._expect
+        )
 
     async def settle(self) -> None:
         """Remove what was kept for another try."""
         if self.done is not None:
             await asyncio.to_thread(settle, self.done)
-
-
-def _check(connection: DuckDBPyConnection, table: TableName, done: Embedded) -> None:
-    """Refuse vectors that the table's column does not take. Raises IngestError."""
-    if not done.dimensions or not has_table(connection, table):
-        return
-    rows = connection.execute(f"DESCRIBE {table.sql}").fetchall()
-    kinds = {str(row[0]).lower(): str(row[1]) for row in rows}
-    kind = kinds.get(done.into.lower(), "")
-    if kind not in {"", "FLOAT[]", f"FLOAT[{done.dimensions}]"}:
-        raise IngestError(
-            f"{table} has {done.into} as {kind}, and the vectors have {done.dimensions} numbers",
-            hint="embed with the model of the rows that are there, or let --embed-into name another column",
-        )

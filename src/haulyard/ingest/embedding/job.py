@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import time
@@ -18,6 +19,7 @@ from haulyard.ingest.embedding.letters import failures_of
 from haulyard.ingest.embedding.model import Embedded
 from haulyard.ingest.embedding.texts import write_texts
 from haulyard.ingest.embedding.vectors import answer_files, dimensions_of, join_vectors
+from haulyard.ingest.loaded_sources import has_table
 from haulyard.ingest.tables import quoted
 from haulyard.journal import durable
 from haulyard.journal.folder import JobFolder, derived_name
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 _TEXTS: Final = "texts.jsonl"
 _VECTORS: Final = "vectors"
+_VECTORS_OF: Final = re.compile(r"FLOAT\[(\d*)\]")
 #: A document of a job whose vectors are in their table.
 _LOADED: Final = "loaded"
 
@@ -95,6 +98,7 @@ async def embed(
     environ = session.settings.environment
     columns = await database.run(lambda connection: _columns(connection, staged))
     column, into = foresee(embedding, columns, environ)
+    there = await database.run(lambda connection: _dimensions(connection, table, into))
     url = address_of(embedding, environ)
     place = _place(session, database, (str(table), column, url, embedding.model, str(embedding.dimensions)))
     try:
@@ -104,6 +108,7 @@ async def embed(
             rows = await database.run(lambda connection: _without(connection, staged, column, into))
             return Embedded(column, into, embedding.model, rows_without=rows[0])
         job = _Job(_folder(place, texts, url, embedding), session, embedding, url, on_event)
+        job.wanted = there
     finally:
         with suppress(FileNotFoundError):
             os.unlink(place.part)
@@ -152,6 +157,8 @@ class _Job:
         self._embedding = embedding
         self._url = url
         self._emit = both(session.emit, on_event)
+        self.wanted = 0
+        """Numbers of the vectors that the table has already, 0 where it has none."""
 
     async def send(self, expect: Callable[[int, int], None]) -> Outcome:
         """Send what is left; what failed in a load that did not come to its end is sent again first."""
@@ -209,7 +216,7 @@ class _Job:
             self._emit,
             answers=Place(LocalStore(vectors), ""),
             expect=expect,
-            target=Endpoint(self._embedding, self._url, settings, settings.environment, known),
+            target=Endpoint(self._embedding, self._url, settings, settings.environment, known, self.wanted),
         )
 
 
@@ -263,6 +270,25 @@ def _folder(place: _Place, texts: Texts, url: str, embedding: Embedding) -> JobF
 def _columns(connection: DuckDBPyConnection, table: TableName) -> dict[str, bool]:
     rows = connection.execute(f"DESCRIBE {table.sql}").fetchall()
     return {str(row[0]): str(row[1]) == "VARCHAR" for row in rows}
+
+
+def _dimensions(connection: DuckDBPyConnection, table: TableName, into: str) -> int:
+    """Return the numbers of the vectors that a table has already, 0 where it has none.
+
+    Raises:
+        IngestError: The column is of another type.
+    """
+    if not has_table(connection, table):
+        return 0
+    rows = connection.execute(f"DESCRIBE {table.sql}").fetchall()
+    kind = next((str(row[1]) for row in rows if str(row[0]).lower() == into.lower()), "FLOAT[]")
+    found = _VECTORS_OF.fullmatch(kind)
+    if found is None:
+        raise IngestError(
+            f"{table} has a column {into}, of type {kind}, which takes no vectors",
+            hint="give them another name: --embed-into NAME",
+        )
+    return int(found[1] or 0)
 
 
 def _without(connection: DuckDBPyConnection, table: TableName, column: str, into: str) -> tuple[int, int]:
