@@ -1,9 +1,9 @@
 """Text cut into blocks of whole records, whatever is quoted in it.
 
 A line feed ends a record unless it is in quotes, and a quote opens a field at its very beginning only. Most
-blocks have no quotes: their last line feed is the end. Where all quotes stand where they should, whether a
-line feed is in quotes is a matter of counting, which Arrow does for the whole block at once; only records
-with a quote out of place are looked at one by one.
+blocks have no quotes: their last line feed is the end. In most others the quotes just before some line feed
+tell that it is in none. Where all quotes stand where they should, it is a matter of counting, which Arrow
+does for the whole block at once; only records with a quote out of place are looked at one by one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ _BYTE: Final = pa.uint8()
 _FEED, _RETURN = b"\n\r"
 
 
+#: Quotes that are looked at for a certain end, from the last one of a block on.
+_STEPS: Final = 200
 #: Bytes of the first block.
 _FIRST: Final = 256 * 1024
 
@@ -74,6 +76,10 @@ class RecordEnds:
             return self._ends.last(data, 0, len(data))
         if not self.quote or self.quote not in data:
             return data.rfind(b"\n") + 1
+        if b"\n" not in data:
+            return 0
+        if end := self._last_certain(data):
+            return end
         quotes = _Quotes(data, self.quote, self._delimiter)
         at = first = 0
         while (odd := quotes.out_of_place(first)) >= 0:
@@ -83,6 +89,29 @@ class RecordEnds:
                 return begin
             at, first = end, quotes.before(end)
         return quotes.last_end(at, len(data), first)
+
+    def _last_certain(self, data: bytes) -> int:
+        """Return the end of the last record that a few quotes before it make certain; 0 where none do.
+
+        Quotes in a row, of an even number, leave what follows them in quotes or not, as it was before. An odd
+        number of them that nothing which ends a field stands before cannot open one: no quotes are open then.
+        """
+        stop = len(data)
+        end = data.rfind(b"\n", 0, stop) + 1
+        for _ in range(_STEPS):
+            last = data.rfind(self.quote, 0, min(end, stop))
+            if not end or last < 0:
+                return end
+            begin = last
+            while begin and data[begin - 1 : begin] == self.quote:
+                begin -= 1
+            stop = begin
+            if (last - begin) % 2:
+                continue
+            if data[begin - 1 : begin] not in {b"", b"\n", self._delimiter}:
+                return end
+            end = data.rfind(b"\n", 0, stop) + 1
+        return 0
 
     def next(self, data: bytes, at: int) -> int:
         """Return the end of the record that begins at ``at``; -1 where it is not there."""
