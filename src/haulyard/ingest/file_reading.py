@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from haulyard.errors import ConfigError, IngestError
@@ -195,11 +196,12 @@ async def _parquet(
         groups = row_groups(metadata, condition.expression, source, shaper.partitions)
     read = 0
     stored = len(footer.held)
-    reading = ParquetReading(source, footer, columns, groups, around.memory, around.lanes)
+    reading = ParquetReading(
+        source, footer, columns, groups, around.memory, around.lanes, partial(shaper, source)
+    )
     async with aclosing(reading.batches()) as batches:
-        async for batch, fetched, first in batches:
-            work = await in_thread(lambda: shaper(source, batch, first), lanes=around.lanes)  # noqa: B023 -- awaited
-            read += batch.num_rows
+        async for work, fetched in batches:
+            read += work.rows
             yield Piece(source, work.batch, work.rejects, work.rows, fetched + stored, work.filtered)
             stored = 0
     if read < footer.rows or not footer.rows:

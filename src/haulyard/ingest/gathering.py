@@ -68,7 +68,11 @@ async def _once(
                 batches.append(batch)
     if widest is None:
         widest = await dataset.schema()
-    table = await in_thread(lambda: _table(batches, widest))
+    if all(batch.schema.equals(widest) for batch in batches):
+        # Nothing is copied then.
+        table = _table(batches, widest)
+    else:
+        table = await in_thread(lambda: _table(batches, widest))
     if on_reject is not None:
         for reject in rejects:
             on_reject(reject)

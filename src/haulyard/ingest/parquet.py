@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from haulyard.errors import IngestError
 from haulyard.ingest.fetching import AHEAD, PART, fetch
@@ -16,13 +16,15 @@ from haulyard.records.reading_streams import in_thread
 from haulyard.transfer.workers import first_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
     from concurrent.futures import Executor
 
     import pyarrow as pa
 
     from haulyard.ingest.model import SourceFile
     from haulyard.models.body import Buffer
+
+T = TypeVar("T")
 
 #: A file up to so many bytes is fetched by one request: a second one takes as long as they do.
 WHOLE: Final = 512 * 1024
@@ -41,7 +43,7 @@ _ENCRYPTED: Final = b"PARE"
 _ALONE: Final = 4 * 1024**2
 #: Bytes and rows of a decoded batch, at most.
 _BATCH: Final = 16 * 1024**2
-_ROWS: Final = 128 * 1024
+_ROWS: Final = 512 * 1024
 
 
 class Footer(NamedTuple):
@@ -64,18 +66,6 @@ class NotParquetError(Exception):
     def __init__(self, head: bytes) -> None:
         super().__init__()
         self.head = head
-
-
-class Decoded(NamedTuple):
-    """Rows of a row group.
-
-    ``stored`` is the number of bytes that were fetched for them, ``first`` the number of the first row in the
-    file, from 1.
-    """
-
-    batch: pa.RecordBatch
-    stored: int
-    first: int
 
 
 async def read_footer(source: SourceFile) -> Footer:
@@ -120,34 +110,40 @@ def _understood(source: SourceFile, start: int, held: bytes) -> Footer:
 
 def spans_of(metadata: Any, group: int, columns: Sequence[str]) -> list[Span]:  # noqa: ANN401 -- no types
     """Return where the chunks of ``columns``, or of what is nested in them, lie in the file."""
-    wanted = set(columns)
     row_group = metadata.row_group(group)
     found = []
-    for index in range(row_group.num_columns):
+    for index in chunks_of(row_group, columns):
         chunk = row_group.column(index)
-        path = chunk.path_in_schema
-        if path in wanted or any(path.startswith(f"{name}.") for name in _roots(path, wanted)):
-            start = chunk.data_page_offset
-            if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < start:
-                start = chunk.dictionary_page_offset
-            found.append(Span(start, start + chunk.total_compressed_size))
+        start = chunk.data_page_offset
+        if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < start:
+            start = chunk.dictionary_page_offset
+        found.append(Span(start, start + chunk.total_compressed_size))
     return found
 
 
-def _roots(path: str, wanted: set[str]) -> Iterator[str]:
-    """Yield what of ``wanted`` the path lies below; names may have dots themselves."""
+def chunks_of(row_group: Any, columns: Sequence[str]) -> list[int]:  # noqa: ANN401 -- no types
+    """Return the numbers of the chunks of ``columns``, or of what is nested in them."""
+    wanted = set(columns)
+    paths = (row_group.column(index).path_in_schema for index in range(row_group.num_columns))
+    return [index for index, path in enumerate(paths) if path in wanted or _is_below(path, wanted)]
+
+
+def _is_below(path: str, wanted: set[str]) -> bool:
+    """Whether the path is of what is nested in a column of ``wanted``; names may have dots themselves."""
     at = path.find(".")
     while at >= 0:
         if path[:at] in wanted:
-            yield path[:at]
+            return True
         at = path.find(".", at + 1)
+    return False
 
 
-class ParquetReading:
+class ParquetReading(Generic[T]):
     """The rows of one file: of the row groups ``groups``, and of them ``columns``.
 
-    ``work`` is done with each decoded batch, in the decoding thread. ``memory`` bounds the fetched bytes
-    that wait to be decoded; one row group may be larger.
+    ``finish`` makes what is wanted of a decoded batch and the number of its first row in the file, from 1; it
+    runs in the thread that decodes. ``memory`` bounds the fetched bytes that wait to be decoded; one row
+    group may be larger.
     """
 
     def __init__(
@@ -158,6 +154,7 @@ class ParquetReading:
         groups: Sequence[int],
         memory: int,
         lanes: Executor,
+        finish: Callable[[pa.RecordBatch, int], T],
     ) -> None:
         self._source = source
         self._footer = footer
@@ -165,11 +162,14 @@ class ParquetReading:
         self._groups = groups
         self._memory = memory
         self._lanes = lanes
+        self._finish = finish
         self._waiting: deque[asyncio.Task[_Fetched]] = deque()
         self._held = 0
 
-    async def batches(self) -> AsyncGenerator[Decoded]:
-        """Yield the rows, row group by row group; close it where it is not read to its end.
+    async def batches(self) -> AsyncGenerator[tuple[T, int]]:
+        """Yield what became of the rows, and the bytes that were fetched for them; row group by row group.
+
+        Close it where it is not read to its end.
 
         Raises:
             IngestError: A row group is damaged, or the file was replaced.
@@ -184,11 +184,10 @@ class ParquetReading:
                     self._begin(upcoming.popleft())
                 fetched = await self._waiting[0]
                 self._waiting.popleft()
-                stored, first = fetched.stored, begins[fetched.group]
-                async for batch in self._decoded(fetched):
-                    yield Decoded(batch, stored, first)
+                stored = fetched.stored
+                async for finished in self._decoded(fetched, begins[fetched.group]):
+                    yield finished, stored
                     stored = 0
-                    first += batch.num_rows
                 self._held -= fetched.size
         finally:
             for task in self._waiting:
@@ -227,30 +226,36 @@ class ParquetReading:
                     tasks.create_task(_fetch_into(file, source, span))
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
-        return _Fetched(group, file, stored, size)
+        return _Fetched(group, file, stored, size, self._decoded_size(group))
 
-    async def _decoded(self, fetched: _Fetched) -> AsyncGenerator[pa.RecordBatch]:
-        metadata = self._footer.metadata
-        group = metadata.row_group(fetched.group)
-        decoder = _Decoder(self._source, metadata, fetched, self._columns)
-        rows = 0
-        while (batch := await in_thread(decoder.next, lanes=self._lanes)) is not None:
-            rows += batch.num_rows
-            yield batch
-        if rows != group.num_rows:
-            raise _damaged(
-                self._source,
-                f"row group {fetched.group} has {rows} rows, and the footer says {group.num_rows}",
-            )
+    def _decoded_size(self, group: int) -> int:
+        row_group = self._footer.metadata.row_group(group)
+        chunks = (row_group.column(index) for index in chunks_of(row_group, self._columns))
+        # Dictionaries hide how much there is; a value of 8 bytes a row is a fair guess at least.
+        return sum(max(chunk.total_uncompressed_size, 8 * row_group.num_rows) for chunk in chunks)
+
+    async def _decoded(self, fetched: _Fetched, first: int) -> AsyncGenerator[T]:
+        decoder = _Decoder(self._source, self._footer.metadata, fetched, self._columns)
+
+        def step() -> T:
+            number = first + decoder.rows
+            return self._finish(decoder.next(), number)
+
+        while not decoder.is_done:
+            yield await in_thread(step, lanes=self._lanes)
 
 
 class _Fetched(NamedTuple):
-    """The bytes of a row group that are needed: ``stored`` of them came, ``size`` are held."""
+    """The bytes of a row group that are needed: ``stored`` of them came, ``size`` are held.
+
+    Decoded they are about ``decoded`` bytes.
+    """
 
     group: int
     file: Sparse
     stored: int
     size: int
+    decoded: int
 
 
 class _Decoder:
@@ -267,16 +272,27 @@ class _Decoder:
         self._metadata = metadata
         self._fetched = fetched
         self._columns = columns
+        self._group = metadata.row_group(fetched.group)
         self._batches: Iterator[pa.RecordBatch] | None = None
+        #: The rows that were decoded.
+        self.rows = 0
 
-    def next(self) -> pa.RecordBatch | None:
-        """Return the next batch, None behind the last."""
+    @property
+    def is_done(self) -> bool:
+        """Whether all rows that the footer promises were decoded."""
+        return self.rows >= int(self._group.num_rows)
+
+    def next(self) -> pa.RecordBatch:
+        """Return the next batch."""
         try:
             if self._batches is None:
                 self._batches = self._open()
             batch = next(self._batches, None)
+            if batch is None:
+                raise ValueError(f"{self.rows} rows, and the footer says {self._group.num_rows}")
+            self.rows += batch.num_rows
             # In the order of the request, not of the file.
-            return None if batch is None else batch.select(self._columns)
+            return batch.select(self._columns)
         except _failures() as error:
             number, count = self._fetched.group, self._metadata.num_row_groups
             raise _damaged(self._source, f"row group {number} of {count}: {_reason(error)}") from error
@@ -293,12 +309,12 @@ class _Decoder:
             pre_buffer=False,
             page_checksum_verification=True,
         )
-        group = self._metadata.row_group(self._fetched.group)
+        decoded = self._fetched.decoded
         batches: Iterator[pa.RecordBatch] = file.iter_batches(
-            batch_size=_rows_of_batch(group),
+            batch_size=_rows_of_batch(int(self._group.num_rows), decoded),
             row_groups=[self._fetched.group],
             columns=self._columns,
-            use_threads=group.total_byte_size > _ALONE,
+            use_threads=decoded > _ALONE,
         )
         return batches
 
@@ -323,9 +339,9 @@ async def _fetch_into(file: Sparse, source: SourceFile, span: Span) -> None:
     file.hold(span.start, whole)
 
 
-def _rows_of_batch(group: Any) -> int:  # noqa: ANN401 -- pyarrow has no types
-    average = max(group.total_byte_size // max(group.num_rows, 1), 1)
-    return int(max(1, min(_ROWS, _BATCH // average)))
+def _rows_of_batch(rows: int, decoded: int) -> int:
+    average = max(decoded // max(rows, 1), 1)
+    return max(1, min(_ROWS, _BATCH // average))
 
 
 def _failures() -> tuple[type[Exception], ...]:

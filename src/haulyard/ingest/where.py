@@ -8,7 +8,7 @@ that fits; all else is evaluated by DuckDB, batch by batch.
 from __future__ import annotations
 
 import json
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -55,12 +55,14 @@ class Condition:
 
     def __init__(self, where: Where) -> None:
         self._where = where
+        self._whole: Any = None
         self._tree: Any = None
         self.names = None
         self._connection: Any = None
         if isinstance(where, str):
             self._connection = _connect()
-            self._tree = self._parsed(where)
+            self._whole = _parsed(where)
+            self._tree = self._whole["statements"][0]["node"]["select_list"][0]["child"]
             names = [ref["column_names"][0] for ref in column_refs(self._tree)]
             self.names = tuple(dict.fromkeys(names))
 
@@ -95,33 +97,40 @@ class Condition:
         evaluation.check(schema)
         return Filter(columns, None, evaluation)
 
-    def _parsed(self, where: str) -> Any:  # noqa: ANN401 -- a tree of DuckDB
-        options = "skip_empty := true, skip_null := true, skip_default := true"
-        statement = f"SELECT json_serialize_sql(?::VARCHAR, {options})"
-        answer = self._connection.execute(statement, [_BEFORE + where + _AFTER]).fetchone()
-        tree = json.loads(answer[0])
-        if tree["error"]:
-            at = int(tree.get("position", len(_BEFORE))) - len(_BEFORE) + 1
-            raise _no_condition(where, f"{tree['error_message']}, at character {max(at, 1)}")
-        nodes = [each["node"] for each in tree["statements"]]
-        if len(nodes) != 1 or nodes[0]["type"] != "SELECT_NODE" or len(nodes[0]["select_list"]) != 1:
-            raise _no_condition(where, "it is more than one expression")
-        root = nodes[0]["select_list"][0]
-        if root["child"].get("function_name") == "row":
-            raise _no_condition(where, "it is not one expression")
-        if what := forbidden(root):
-            raise _no_condition(where, f"it has {what}")
-        self._whole = tree
-        return root["child"]
-
     def _statement(self, columns: Sequence[str]) -> str:
         """Return SQL that gives the condition's value for each row; column n of ``columns`` is called cn."""
         whole = json.loads(json.dumps(self._whole))
         root = whole["statements"][0]["node"]["select_list"][0]
         for ref in column_refs(root["child"]):
             ref["column_names"][0] = f"c{columns.index(_known(ref['column_names'][0], columns))}"
-        answer = self._connection.execute("SELECT json_deserialize_sql(?::JSON)", [json.dumps(whole)])
+        statement = "SELECT json_deserialize_sql(?::JSON)"
+        answer = self._connection.cursor().execute(statement, [json.dumps(whole)])
         return str(answer.fetchone()[0])
+
+
+@lru_cache(maxsize=256)
+def _parsed(where: str) -> Any:  # noqa: ANN401 -- a tree of DuckDB, which nobody changes
+    """Return the statement with the condition as its only column; remembered, for it takes 2 ms.
+
+    Raises:
+        ConfigError: It is no condition.
+    """
+    options = "skip_empty := true, skip_null := true, skip_default := true"
+    statement = f"SELECT json_serialize_sql(?::VARCHAR, {options})"
+    answer = _connect().cursor().execute(statement, [_BEFORE + where + _AFTER]).fetchone()
+    tree = json.loads(answer[0])
+    if tree["error"]:
+        at = int(tree.get("position", len(_BEFORE))) - len(_BEFORE) + 1
+        raise _no_condition(where, f"{tree['error_message']}, at character {max(at, 1)}")
+    nodes = [each["node"] for each in tree["statements"]]
+    if len(nodes) != 1 or nodes[0]["type"] != "SELECT_NODE" or len(nodes[0]["select_list"]) != 1:
+        raise _no_condition(where, "it is more than one expression")
+    root = nodes[0]["select_list"][0]
+    if root["child"].get("function_name") == "row":
+        raise _no_condition(where, "it is not one expression")
+    if what := forbidden(root):
+        raise _no_condition(where, f"it has {what}")
+    return tree
 
 
 class _Evaluation:
