@@ -171,3 +171,31 @@ def test_a_file_without_header_takes_the_names_of_the_schema_in_order() -> None:
 def test_zones_are_kept() -> None:
     got = read(b"a\n2013-01-31T05:00:00+02:00\n")
     assert got.rows == [{"a": datetime(2013, 1, 31, 3, tzinfo=UTC)}]
+
+
+@pytest.mark.parametrize(
+    ("values", "loaded"),
+    [
+        (["31/01/2013", "x", "01/02/2013"], 2),
+        (["01/31/2013", "13/13/2013"], 1),
+        (["20130131"], 1),
+        (["2013-01-31", "31/01/2013"], 1),
+        (["NA"], 1),
+        (["01/02/2013"], 0),
+    ],
+)
+def test_dates_that_a_schema_asks_for_are_read_however_they_are_written(
+    values: list[str], loaded: int
+) -> None:
+    schema = pa.schema([("a", pa.date32())])
+    got = read(column(values), schema, header=True)
+    assert got.schema == schema
+    assert len(got.rows) == loaded
+    assert {row["a"] for row in got.rows} <= {date(2013, 1, 31), date(2013, 2, 1), None}
+    assert len(got.rejects) == len(values) - loaded
+
+
+def test_no_column_at_all_may_be_wanted() -> None:
+    got = read(b"a,b\n1,2\n3,4\n", columns=())
+    assert sum(piece.rows for piece in got.pieces) == 2
+    assert got.schema.names == []

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from haulyard.ingest.text.layout import Layout
 
 
-def profile_block(data: bytes, layout: Layout, hopeful: Mapping[str, list[str]]) -> TextProfile:
+def profile_block(
+    data: bytes, layout: Layout, hopeful: Mapping[str, list[str]], *, as_text: bool = False
+) -> TextProfile:
     """Return what a block of whole records says of some columns.
 
-    ``hopeful`` has them with the kinds of values to look for.
+    ``hopeful`` has them with the kinds of values to look for; ``as_text`` takes values as they are written.
     """
     names = list(hopeful)
-    texts = {name: pa.string() for name in names if not hopeful[name]}
+    texts = {name: pa.string() for name in names if as_text or not hopeful[name]}
     rejected = 0
     table = _table_of(data, layout, names, texts)
     if table is None:

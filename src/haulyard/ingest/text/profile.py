@@ -48,6 +48,12 @@ def is_ambiguous(evidence: Evidence) -> bool:
     return kind in WAYS and _other_way(kind) in WAYS and _tied(evidence, kind)
 
 
+def likeliest(evidence: Evidence) -> str | None:
+    """Return the kind that fits most values; None where none does, or the day may be the month."""
+    kind = _kind(evidence, 0.0)
+    return None if kind in WAYS and _tied(evidence, kind) else kind
+
+
 def _field(name: str, evidence: Evidence, share: float) -> pa.Field:
     if not evidence.values:
         return pa.field(name, pa.null())

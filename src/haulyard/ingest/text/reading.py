@@ -65,7 +65,7 @@ async def text_pieces(
     flight = Flight[Typed](lane, options.memory)
     async with starting(source, stream, options, schema, lane, flight.block, stored.add, emit) as file:
         found(file.names)
-        reading = _Reading(source, file, schema, stored)
+        reading = _Reading(source, file, stored)
         try:
             async for block in file.blocks:
                 if reading.schema is None and not block.flaw:
@@ -132,15 +132,15 @@ async def text_profile(
 class _Reading:
     """One file being read: the types found so far, and the line that is next."""
 
-    def __init__(self, source: SourceFile, file: Started, schema: pa.Schema | None, stored: Stored) -> None:
+    def __init__(self, source: SourceFile, file: Started, stored: Stored) -> None:
         self._source = source
         self._file = file
-        self._is_given = schema is not None
+        self._is_given = file.schema is not None
         self._line = file.line
         self._stored = stored
         self._foreign = 0
         self.rows = 0
-        self.schema = schema
+        self.schema = file.schema
 
     def parse(self, block: Block, schema: pa.Schema | None) -> Typed:
         """Parse a block, in a thread."""

@@ -6,13 +6,14 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from haulyard.ingest.text.cutting import Cutter, LineEnds, RecordEnds
-from haulyard.ingest.text.delimited import DelimitedForm
+from haulyard.ingest.text.delimited import DelimitedForm, with_ways
 from haulyard.ingest.text.flight import blocks, most_of
 from haulyard.ingest.text.json_array import array_blocks
 from haulyard.ingest.text.json_lines import JsonForm, first_names
 from haulyard.ingest.text.opening import open_delimited
 from haulyard.ingest.text.streams import opened
 from haulyard.ingest.text.values import check_type
+from haulyard.records.formats.detection import HEAD
 from haulyard.records.formats.json_values import begins_array
 
 if TYPE_CHECKING:
@@ -29,9 +30,13 @@ if TYPE_CHECKING:
 
 
 class Started(NamedTuple):
-    """A file whose rows can be read: ``names`` are its columns, ``line`` is the number of its first row's."""
+    """A file whose rows can be read: ``names`` are its columns, ``line`` is the number of its first row's.
+
+    ``schema`` is what was asked for; it says how dates are written, if that is not as ISO has them.
+    """
 
     form: Form
+    schema: pa.Schema | None
     names: tuple[str, ...]
     blocks: AsyncGenerator[Block]
     line: int
@@ -75,9 +80,15 @@ async def _delimited(
         check_type(field.name, field.type)
     known = schema.names if schema is not None else ()
     layout, text, line = await open_delimited(file, source.uri, options, known, emit)
-    cutter = Cutter(RecordEnds(layout.dialect), size=size, most=most_of(options.memory))
+    ends = RecordEnds(layout.dialect)
+    if schema is not None:
+        head = await text.head(HEAD)
+        head = head if text.ended else head[: ends.last(head)]
+        schema = await lane.run(with_ways, schema, head, layout)
+    cutter = Cutter(ends, size=size, most=most_of(options.memory))
     return Started(
         DelimitedForm(layout, options.columns),
+        schema,
         layout.names,
         blocks(text, cutter, lane),
         line,
@@ -101,4 +112,4 @@ async def _json(
         found = array_blocks(file, source.uri, lane, size, most)
     else:
         found = blocks(file.text, Cutter(LineEnds(), size=size, most=most), lane)
-    return Started(form, names, found, 1, file.charset.name.upper())
+    return Started(form, schema, names, found, 1, file.charset.name.upper())
