@@ -76,7 +76,7 @@ def test_upsert_says_what_it_replaced(haul: Box, people: str) -> None:
     haul("ingest", people)
     haul.bucket({"new/people.csv": b"id,name\n2,Rob\n3,Cid\n"}, "c")
     result = haul("ingest", "s3://c/new/people.csv", "--mode", "upsert", "--key", "id")
-    assert "1 rows were there and have new values" in result.out
+    assert "of these, 1 new and 1 in place of others with the same key" in result.out
     assert query("FROM people ORDER BY id") == [(1, "Ann"), (2, "Rob"), (3, "Cid")]
 
 
@@ -93,7 +93,7 @@ def test_rows_that_do_not_fit_are_shown_and_nothing_is_loaded(haul: Box) -> None
     assert result.code == 1
     assert "rejected: memory://b/bad.csv, line 2,001:" in result.out
     assert "'id': x" in result.out
-    assert "2 of 2,001 rows do not fit, and 0 may be rejected: nothing was loaded" in result.err
+    assert "rows that do not fit: 2 of 2,001, and 0 may be rejected; nothing was loaded" in result.err
     assert "they are in bad_rejects.jsonl" in result.err
     lines = (haul.cwd / "bad_rejects.jsonl").read_text().splitlines()
     assert [json.loads(line)["line"] for line in lines] == [2001, 2002]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from haulyard.cli import ingest_embed
 from haulyard.cli.formats import human_size
+from haulyard.journal.reporting.wording import things
 from haulyard.observe.lines import escape
 
 if TYPE_CHECKING:
@@ -70,9 +71,9 @@ def table_of(columns: Sequence[Column], info: SchemaInfo) -> list[str]:
         ).rstrip()
         for row in rows
     ]
-    rejected = f", {info.rejected:,} rows do not fit" if info.rejected else ""
-    files = f" of {info.files:,} file{'' if info.files == 1 else 's'}" if info.files else ""
-    return [*lines, "", f"{info.rows:,} rows{files}{rejected}"]
+    rejected = f"; {things(info.rejected, 'row')} more that would be rejected" if info.rejected else ""
+    files = f" of {things(info.files, 'file')}" if info.files else ""
+    return [*lines, "", f"{things(info.rows, 'row')}{files}{rejected}"]
 
 
 def _short(value: Any) -> str:  # noqa: ANN401 -- of whatever type a column is
@@ -122,16 +123,17 @@ class Summary:
         one = self.of
         where = f"{one.table} in {one.destination}" if one.table else one.destination
         if one.files_known and not one.files:
-            return f"{escape(where)} has all of it already: {_files(one.files_known)} loaded before"
-        rows = f"{one.rows_loaded:,} rows of {_files(one.files)} ({human_size(one.bytes)})"
+            return f"{escape(where)} has all of it already: {things(one.files_known, 'file')} loaded before"
+        rows = f"{things(one.rows_loaded, 'row')} of {things(one.files, 'file')} ({human_size(one.bytes)})"
         lines = [f"{rows} into {escape(where)} in {one.seconds:.2f} s"]
         if one.rows_updated:
-            lines.append(f"{one.rows_updated:,} rows were there and have new values")
+            new, old = one.rows_loaded - one.rows_updated, one.rows_updated
+            lines.append(f"of these, {new:,} new and {old:,} in place of others with the same key")
         if one.files_known:
-            lines.append(f"{_files(one.files_known)} left out: loaded before (--force loads again)")
+            lines.append(f"{things(one.files_known, 'file')} left out: loaded before (--force loads again)")
         filtered = f" + {one.rows_filtered:,} left out by --where" if one.rows_filtered else ""
         parts = f"{one.rows_loaded:,} loaded + {one.rows_rejected:,} rejected{filtered}"
-        lines.append(f"{one.rows_read:,} rows read = {parts}")
+        lines.append(f"{things(one.rows_read, 'row')} read = {parts}")
         if one.rejects_file:
             table = f"{one.rejects_table} and " if one.rejects_table else ""
             lines.append(f"rejected rows are in {escape(table)}{escape(os.path.relpath(one.rejects_file))}")
@@ -142,7 +144,3 @@ class Summary:
     def fields(self) -> dict[str, object]:
         """Return it for programs."""
         return {**asdict(self.of), "seconds": round(self.of.seconds, 3)}
-
-
-def _files(count: int) -> str:
-    return f"{count:,} file{'' if count == 1 else 's'}"

@@ -288,8 +288,8 @@ def _too_many(account: Account, allowed: int) -> TooManyRejects:
     so_far = " so far" if rejects.count > allowed + _MORE else ""
     path = rejects.keep()
     return TooManyRejects(
-        f"{rejects.count:,} of {account.read:,} rows{so_far} do not fit, and {allowed:,} may be rejected: "
-        "nothing was loaded",
+        f"rows that do not fit: {rejects.count:,} of {account.read:,}{so_far}, and {allowed:,} may be rejected"
+        "; nothing was loaded",
         rejected=rejects.count,
         first=tuple(rejects.first),
         path=path,
