@@ -13,7 +13,7 @@ import s3fs
 def main(uri: str, path: str) -> None:
     """Make the table ``t``, and print the number of its rows."""
     endpoint = {"endpoint_url": os.environ["S3_ENDPOINT_URL"]}
-    with duckdb.connect(path) as connection:
+    with duckdb.connect(path, config={"memory_limit": "1GB"}) as connection:
         connection.register_filesystem(s3fs.S3FileSystem(client_kwargs=endpoint))
         connection.execute("CREATE TABLE t AS SELECT * FROM read_csv(?, nullstr='NA')", [uri])
         count = connection.execute("SELECT count(*) FROM t").fetchall()[0][0]

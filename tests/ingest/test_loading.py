@@ -318,10 +318,10 @@ async def test_a_table_may_be_in_a_schema(premises: Premises) -> None:
 class _Doubling:
     """Adds a column, as an embedding does."""
 
-    asked = "twice"
     done = None
 
     def __init__(self) -> None:
+        self.asked = {"twice": True}
         self.settled = 0
 
     def foresee(self, schema: pa.Schema) -> str:

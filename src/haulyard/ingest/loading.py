@@ -287,9 +287,9 @@ def _too_many(account: Account, allowed: int) -> TooManyRejects:
     rejects = account.rejects
     so_far = " so far" if rejects.count > allowed + _MORE else ""
     path = rejects.keep()
+    count = f"{rejects.count:,} of {account.read:,}{so_far}"
     return TooManyRejects(
-        f"rows that do not fit: {rejects.count:,} of {account.read:,}{so_far}, and {allowed:,} may be rejected"
-        "; nothing was loaded",
+        f"rows that do not fit: {count}, and {allowed:,} may be rejected; nothing was loaded",
         rejected=rejects.count,
         first=tuple(rejects.first),
         path=path,
