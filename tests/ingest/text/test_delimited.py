@@ -227,6 +227,11 @@ def test_what_fields_are_told_apart_by(name: str, data: bytes, options: dict[str
     assert read(data, name=name, **options).rows == [{"a": 1, "b": 2}]
 
 
+def test_quotes_may_mean_nothing() -> None:
+    got = read(b'a,b\n1,"x\n2,y"\n', quote="")
+    assert got.rows == [{"a": 1, "b": '"x'}, {"a": 2, "b": 'y"'}]
+
+
 def test_only_wanted_columns_are_read() -> None:
     got = read(b"a,b,c\n1,2,3\n", columns=("c", "a"))
     assert got.rows == [{"c": 3, "a": 1}]

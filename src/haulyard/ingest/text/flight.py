@@ -24,13 +24,15 @@ BLOCK: Final = 2 * 1024**2
 _SMALLEST: Final = 64 * 1024
 #: A row may take this part of the memory, and the blocks in flight another.
 _SHARE: Final = 4
+#: pyarrow counts the bytes of a block in 32 bits.
+_MOST: Final = 1024**3
 #: What a block takes while it is in flight: itself, its columns, and what is made on the way.
 _COPIES: Final = 3
 
 
 def most_of(memory: int) -> int:
     """Return how many bytes a row may have."""
-    return max(memory // _SHARE, _SMALLEST)
+    return min(max(memory // _SHARE, _SMALLEST), _MOST)
 
 
 class Flight(Generic[T]):
