@@ -46,7 +46,10 @@ class Shelf(NamedTuple):
         return [event.message for event in self.events if isinstance(event, Warned)]
 
     def ranges(self, key: str) -> list[tuple[int, int] | None]:
-        """Return the bytes of an object that were asked for, in order; None for all of it."""
+        """Return the bytes of an object that were asked for, in order; None for all of it.
+
+        The last n bytes are -n to 0.
+        """
         asked = [
             request.headers.get("range")
             for request in self.server.requests
@@ -61,8 +64,8 @@ class Shelf(NamedTuple):
 
 
 def _span(header: str) -> tuple[int, int]:
-    start, _, end = header.removeprefix("bytes=").partition("-")
-    return int(start), int(end) + 1
+    start, _, end = header.removeprefix("bytes=").rpartition("-")
+    return (int(start), int(end) + 1) if start else (-int(end), 0)
 
 
 def parquet(table: pa.Table | dict[str, Any], **options: Any) -> bytes:

@@ -110,25 +110,56 @@ class Shaper:
         added = [pa.field(name, kind) for name, kind in self.partitions.items() if name in names]
         return pa.schema([*schema, *added])
 
-    def __call__(self, source: SourceFile, batch: pa.RecordBatch, first: int) -> Conformed:
-        """Make of a batch what is wanted; its first row is number ``first`` of the file, from 1."""
+    def __call__(
+        self, source: SourceFile, batch: pa.RecordBatch, first: int, encoded: frozenset[str] = frozenset()
+    ) -> Conformed:
+        """Make of a batch what is wanted; its first row is number ``first`` of the file, from 1.
+
+        The columns ``encoded`` are strings that came as dictionaries, and are made strings when only the rows
+        are left that are wanted.
+        """
         import pyarrow as pa
 
         rows = batch.num_rows
+        plain = _plain_schema(batch.schema, encoded)
         values = dict(source.partitions)
         for name, kind in self.partitions.items():
             if name in values and name not in batch.schema.names:
                 value = pa.scalar(partition_value(values[name], kind), kind)
                 batch = batch.append_column(name, pa.repeat(value, rows))
+                plain = plain.append(pa.field(name, kind))
         rejects: list[Reject] = []
-        if self.schema is not None and batch.schema != self.schema:
-            batch = _cast(batch, self.schema, source, first, rejects)
-        if condition := self.filter(batch.schema):
-            batch = condition.apply(batch)
+        if self.schema is not None and plain != self.schema:
+            batch = _cast(_plain(batch, encoded), self.schema, source, first, rejects)
+            encoded = frozenset()
+        if condition := self.filter(plain):
+            looked_at = encoded.intersection(condition.columns)
+            batch = condition.apply(_plain(batch, looked_at) if looked_at else batch)
+        if encoded:
+            batch = _plain(batch, encoded)
         if self.columns is not None and batch.schema.names != list(self.columns):
             names = set(batch.schema.names)
             batch = batch.select([name for name in self.columns if name in names])
         return Conformed(batch, rejects, rows)
+
+
+def _plain_schema(schema: pa.Schema, encoded: frozenset[str]) -> pa.Schema:
+    import pyarrow as pa
+
+    if not encoded:
+        return schema
+    return pa.schema([field.with_type(pa.string()) if field.name in encoded else field for field in schema])
+
+
+def _plain(batch: pa.RecordBatch, encoded: frozenset[str]) -> pa.RecordBatch:
+    """Return a batch whose columns ``encoded`` are strings."""
+    import pyarrow as pa
+
+    columns = [
+        column.cast(pa.string()) if field.name in encoded and pa.types.is_dictionary(field.type) else column
+        for field, column in zip(batch.schema, batch.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=_plain_schema(batch.schema, encoded))
 
 
 def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

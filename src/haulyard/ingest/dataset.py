@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from haulyard.events import Emit
     from haulyard.ingest.model import Piece, SourceFile
     from haulyard.ingest.schema import SchemaInfo
+    from haulyard.ingest.sources import Files
     from haulyard.ingest.where import Condition, Where
 
 READ = ReadOptions()
@@ -62,7 +63,7 @@ async def open_dataset(
     """
     check_installed("pyarrow")
     found = await find_files(session, sources, options, manifest=manifest, recursive=recursive)
-    return Dataset(found.files, found.skipped, options, session.emit)
+    return Dataset(found, options, session.emit)
 
 
 def check_installed(*modules: str) -> None:
@@ -82,18 +83,13 @@ class Dataset:
     was left out.
     """
 
-    def __init__(
-        self,
-        files: tuple[SourceFile, ...],
-        skipped: tuple[str, ...],
-        options: ReadOptions,
-        emit: Emit,
-    ) -> None:
-        self.files = files
-        self.skipped = skipped
+    def __init__(self, found: Files, options: ReadOptions, emit: Emit) -> None:
+        self.files = found.files
+        self.skipped = found.skipped
         self.options = options
         self._emit = emit
-        self._partitions = partition_types(files)
+        self._tails = found.tails
+        self._partitions = partition_types(found.files)
         self._all: pa.Schema | None = None
 
     @property
@@ -150,7 +146,8 @@ class Dataset:
         with self._lanes() as lanes:
 
             def read(source: SourceFile) -> AsyncGenerator[Piece]:
-                around = Surroundings(self.options, lanes, self._emit, self._weigh(source))
+                memory = self._weigh(source)
+                around = Surroundings(self.options, lanes, self._emit, memory, self._tails)
                 return pieces_of(source, around, shaper, order.found)
 
             files = opened_ahead(
@@ -190,9 +187,8 @@ class Dataset:
             return self.options.schema
         if self._all is None:
             with self._lanes() as lanes:
-                around = Surroundings(
-                    replace(self.options, columns=None), lanes, self._emit, self.options.memory // 4
-                )
+                options, memory = replace(self.options, columns=None), self.options.memory // 4
+                around = Surroundings(options, lanes, self._emit, memory, self._tails)
                 wanted = self.options.columns
                 self._all = await columns_of(self.files, around, self._partitions, wanted)
         return self._all

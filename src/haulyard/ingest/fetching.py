@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 PART: Final = 16 * 1024**2
 #: Ranges that are under way or wait to be taken, at most.
 AHEAD: Final = 4
+#: Bytes at the end of a file that are asked for where its size is not known yet.
+TAIL: Final = 32 * 1024
 #: Bytes of a piece, at least, but for the last of a range.
 _PIECE: Final = 1024**2
 _SMALLEST: Final = 64 * 1024

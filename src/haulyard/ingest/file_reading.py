@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from haulyard.errors import ConfigError, IngestError
 from haulyard.events import Warned
@@ -17,7 +17,7 @@ from haulyard.records.formats.detection import PARQUET_MAGIC, format_of, promise
 from haulyard.records.reading_streams import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from concurrent.futures import Executor
 
     import pyarrow as pa
@@ -26,18 +26,26 @@ if TYPE_CHECKING:
     from haulyard.ingest.conforming import Shaper
     from haulyard.ingest.model import ReadOptions, SourceFile
     from haulyard.ingest.parquet import Footer
+    from haulyard.models.body import Buffer
 
     #: Is told the names of a file's own columns, and of Parquet their types.
     Found = Callable[[SourceFile, Sequence[str], pa.Schema | None], None]
 
 
+NO_TAILS: Final[Mapping[str, Buffer]] = {}
+
+
 class Surroundings(NamedTuple):
-    """What files share: options, threads that parse, who is told; and the bytes that one may hold."""
+    """What files share: options, threads that parse, who is told; and the bytes that one may hold.
+
+    ``tails`` are the last bytes of files of which they are known, by URI.
+    """
 
     options: ReadOptions
     lanes: Executor
     emit: Emit
     memory: int
+    tails: Mapping[str, Buffer] = NO_TAILS
 
 
 class Opened(NamedTuple):
@@ -58,7 +66,7 @@ async def examine(source: SourceFile, around: Surroundings) -> Opened:
     if form != "parquet":
         return Opened(None, options)
     try:
-        return Opened(await read_footer(source), options)
+        return Opened(await read_footer(source, around.tails.get(source.uri, b"")), options)
     except NotParquetError as error:
         if options.format:
             raise IngestError(

@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from haulyard.errors import IngestError
-from haulyard.ingest.fetching import AHEAD, PART, fetch
+from haulyard.ingest.fetching import AHEAD, PART, TAIL, fetch
 from haulyard.ingest.ranges import Span, Sparse, joined, missing
 from haulyard.models import ByteRange
 from haulyard.records.formats.detection import PARQUET_MAGIC
@@ -33,14 +33,16 @@ GAP: Final = 32 * 1024
 #: The footer is looked for in so many bytes at the end: a part of the file, within bounds. One of 19 columns
 #: has some 2 KiB for each row group.
 _FOOTER_PART: Final = 256
-_FOOTERS: Final = (32 * 1024, 512 * 1024)
+_FOOTERS: Final = (TAIL, 512 * 1024)
 #: The length of the footer, and the magic: the last bytes of the file.
 _END: Final = 8
 #: A footer up to so many bytes is understood in less time than a thread takes to begin.
 _AT_ONCE: Final = 64 * 1024
 _ENCRYPTED: Final = b"PARE"
 #: Row groups of fewer decoded bytes are decoded by one thread: others decode other files meanwhile.
-_ALONE: Final = 4 * 1024**2
+_ALONE: Final = 16 * 1024**2
+#: Rows of which it is not worth while to keep dictionaries.
+_FEW: Final = 1024
 #: Bytes and rows of a decoded batch, at most.
 _BATCH: Final = 16 * 1024**2
 _ROWS: Final = 512 * 1024
@@ -68,16 +70,19 @@ class NotParquetError(Exception):
         self.head = head
 
 
-async def read_footer(source: SourceFile) -> Footer:
-    """Fetch and understand the footer, mostly by one request.
+async def read_footer(source: SourceFile, tail: Buffer = b"") -> Footer:
+    """Fetch and understand the footer, mostly by one request; ``tail`` is what is known of the file's end.
 
     Raises:
         NotParquetError: It is something else.
         IngestError: It is damaged, encrypted, or was replaced.
     """
     size = source.size
-    start = 0 if size <= WHOLE else size - min(max(size // _FOOTER_PART, _FOOTERS[0]), _FOOTERS[1])
-    held = bytes(await fetch(source, ByteRange(start, size) if start else None))
+    if tail:
+        start, held = size - len(tail), bytes(tail)
+    else:
+        start = 0 if size <= WHOLE else size - min(max(size // _FOOTER_PART, _FOOTERS[0]), _FOOTERS[1])
+        held = bytes(await fetch(source, ByteRange(start, size) if start else None))
     if held[-4:] == _ENCRYPTED:
         raise _damaged(source, "it is encrypted", hint="decrypt it first; its keys cannot be given")
     if held[-4:] != PARQUET_MAGIC:
@@ -141,9 +146,10 @@ def _is_below(path: str, wanted: set[str]) -> bool:
 class ParquetReading(Generic[T]):
     """The rows of one file: of the row groups ``groups``, and of them ``columns``.
 
-    ``finish`` makes what is wanted of a decoded batch and the number of its first row in the file, from 1; it
-    runs in the thread that decodes. ``memory`` bounds the fetched bytes that wait to be decoded; one row
-    group may be larger.
+    ``finish`` makes what is wanted of a decoded batch, the number of its first row in the file, from 1, and
+    the names of the columns of text that came as dictionaries, as they are stored: where rows are left out,
+    few are made strings. It runs in the thread that decodes. ``memory`` bounds the fetched bytes that wait to
+    be decoded; one row group may be larger.
     """
 
     def __init__(
@@ -154,7 +160,7 @@ class ParquetReading(Generic[T]):
         groups: Sequence[int],
         memory: int,
         lanes: Executor,
-        finish: Callable[[pa.RecordBatch, int], T],
+        finish: Callable[[pa.RecordBatch, int, frozenset[str]], T],
     ) -> None:
         self._source = source
         self._footer = footer
@@ -226,7 +232,28 @@ class ParquetReading(Generic[T]):
                     tasks.create_task(_fetch_into(file, source, span))
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
-        return _Fetched(group, file, stored, size, self._decoded_size(group))
+        return _Fetched(group, file, stored, size, self._decoded_size(group), self._encoded(group))
+
+    def _encoded(self, group: int) -> frozenset[str]:
+        """Return the columns of text that are dictionaries all through.
+
+        A text that stands for itself takes 4 bytes for its length alone, the number of one in a dictionary
+        mostly 2 at most.
+        """
+        import pyarrow as pa
+
+        row_group, schema = self._footer.metadata.row_group(group), self._footer.schema
+        if row_group.num_rows < _FEW:
+            return frozenset()
+        chunks = (row_group.column(index) for index in chunks_of(row_group, self._columns))
+        return frozenset(
+            chunk.path_in_schema
+            for chunk in chunks
+            if chunk.has_dictionary_page
+            and chunk.path_in_schema in schema.names
+            and schema.field(chunk.path_in_schema).type == pa.string()
+            and chunk.total_uncompressed_size < 3 * chunk.num_values
+        )
 
     def _decoded_size(self, group: int) -> int:
         row_group = self._footer.metadata.row_group(group)
@@ -239,7 +266,7 @@ class ParquetReading(Generic[T]):
 
         def step() -> T:
             number = first + decoder.rows
-            return self._finish(decoder.next(), number)
+            return self._finish(decoder.next(), number, fetched.encoded)
 
         while not decoder.is_done:
             yield await in_thread(step, lanes=self._lanes)
@@ -248,7 +275,7 @@ class ParquetReading(Generic[T]):
 class _Fetched(NamedTuple):
     """The bytes of a row group that are needed: ``stored`` of them came, ``size`` are held.
 
-    Decoded they are about ``decoded`` bytes.
+    Decoded they are about ``decoded`` bytes; the columns ``encoded`` stay dictionaries.
     """
 
     group: int
@@ -256,6 +283,7 @@ class _Fetched(NamedTuple):
     stored: int
     size: int
     decoded: int
+    encoded: frozenset[str]
 
 
 class _Decoder:
@@ -307,6 +335,7 @@ class _Decoder:
             # A chunk is then read as a whole, and what lies in one range is not copied.
             buffer_size=0,
             pre_buffer=False,
+            read_dictionary=list(self._fetched.encoded),
             page_checksum_verification=True,
         )
         decoded = self._fetched.decoded

@@ -11,13 +11,15 @@ import os
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from haulyard.errors import ConfigError, HaulError, NotFound
+from haulyard.errors import ConfigError, HaulError, NotFound, StoreError
 from haulyard.events import Warned
+from haulyard.ingest.fetching import TAIL
 from haulyard.ingest.model import SourceFile
 from haulyard.ingest.partitions import partitions_of
-from haulyard.models import ListOptions
+from haulyard.models import ByteRange, GetOptions, ListOptions
 from haulyard.records.formats.detection import format_of
-from haulyard.records.listing import source_objects
+from haulyard.records.listing import check_etag, source_objects
+from haulyard.records.model import SourceObject
 from haulyard.stores.local import LocalStore
 from haulyard.transfer.items import prefix_of
 from haulyard.transfer.selection import has_wildcard, select, select_manifest
@@ -25,11 +27,11 @@ from haulyard.transfer.sources import explain_missing
 from haulyard.url import S3Url, StdStream, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from haulyard.client.session import Session
     from haulyard.ingest.model import ReadOptions
-    from haulyard.records.model import SourceObject
+    from haulyard.models.body import Buffer
     from haulyard.stores.base import Store
     from haulyard.transfer.selection import Selection
 
@@ -40,10 +42,14 @@ _NEIGHBOURS: Final = 1000
 
 
 class Files(NamedTuple):
-    """What was found: the files to read, and the names of those that were left out."""
+    """What was found: the files to read, and the names of those that were left out.
+
+    ``tails`` are the last bytes of some files, by URI: they came with the size and the ETag.
+    """
 
     files: tuple[SourceFile, ...]
     skipped: tuple[str, ...]
+    tails: Mapping[str, Buffer]
 
 
 class _Place(NamedTuple):
@@ -79,9 +85,10 @@ async def find_files(
         raise ConfigError("a manifest is of one source", hint="name the bucket or prefix its keys lie in")
     files: dict[tuple[str, str, str], SourceFile] = {}
     skipped: list[str] = []
+    tails: dict[str, Buffer] = {}
     for source in sources:
         place = _place(session, source, with_manifest=bool(manifest), recursive=recursive)
-        for item in await _listed(session, place, manifest):
+        for item in await _listed(session, place, manifest, options, tails):
             if not place.is_single and _is_hidden(item.key[len(place.selection.base) :]):
                 continue
             file = _file(place.store, item, hive=options.hive)
@@ -97,7 +104,7 @@ async def find_files(
             operation="list",
             hint=f"{_left_out(skipped)}; --format reads them" if skipped else "",
         )
-    return Files(tuple(files.values()), tuple(skipped))
+    return Files(tuple(files.values()), tuple(skipped), tails)
 
 
 def _place(session: Session, source: str, *, with_manifest: bool, recursive: bool) -> _Place:
@@ -136,8 +143,11 @@ def _local(session: Session, directory: str) -> LocalStore:
     return LocalStore(directory or ".", emit=session.emit)
 
 
-async def _listed(session: Session, place: _Place, manifest: str) -> list[SourceObject]:
+async def _listed(
+    session: Session, place: _Place, manifest: str, options: ReadOptions, tails: dict[str, Buffer]
+) -> list[SourceObject]:
     found: list[SourceObject] = []
+    key = place.selection.key
     pages = source_objects(
         place.store,
         place.selection,
@@ -146,6 +156,10 @@ async def _listed(session: Session, place: _Place, manifest: str) -> list[Source
         open_bucket=lambda bucket: session.place(f"s3://{bucket}").store,
     )
     try:
+        if place.is_single and (options.format or format_of(key)) == "parquet":
+            item, tail = await _with_tail(place, key)
+            tails[f"{prefix_of(place.store)}{key}"] = tail
+            return [item]
         async with aclosing(pages):
             async for page in pages:
                 found += page
@@ -155,6 +169,22 @@ async def _listed(session: Session, place: _Place, manifest: str) -> list[Source
         raise await _explained(place, error) from None
     # A marker of a directory, as consoles make them, is no file.
     return [item for item in found if not (item.key.endswith("/") and not item.size)]
+
+
+async def _with_tail(place: _Place, key: str) -> tuple[SourceObject, Buffer]:
+    """Return what a file is, and its last bytes: one request tells both, where Parquet would take two."""
+    options = GetOptions(range=ByteRange(-TAIL), version_id=place.version_id)
+    try:
+        async with await place.store.get(key, options) as reader:
+            head = reader.head
+            tail = await reader.read()
+    except StoreError as error:
+        if error.code != "InvalidRange":
+            raise
+        # An empty file has no last bytes.
+        head, tail = await place.store.head(key, GetOptions(version_id=place.version_id)), b""
+    check_etag(place.store, key, head.etag)
+    return SourceObject(1, key, head.size, head.etag, place.version_id), tail
 
 
 async def _explained(place: _Place, error: NotFound) -> HaulError:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    from haulyard.ingest.where_sql import Term
+
     #: ``"dep_delay > 60 AND origin = 'JFK'"``, or an expression of Arrow. (Its classes have no types.)
     Where: TypeAlias = str | Any
 
@@ -90,9 +92,9 @@ class Condition:
         if not isinstance(self._where, str):
             return _of_expression(self._where, schema)
         columns = tuple(dict.fromkeys(self.spelt(schema.names)))
-        expression = translated(self._tree, schema, partial(_known, names=schema.names))
-        if expression is not None and _fits(expression, schema):
-            return Filter(columns, expression, partial(_filtered, expression))
+        term = translated(self._tree, schema, partial(_known, names=schema.names))
+        if term is not None and _has_kernels(term, schema):
+            return Filter(columns, term.expression, partial(_masked, term))
         evaluation = _Evaluation(self._connection, self._where, self._statement(columns), columns)
         evaluation.check(schema)
         return Filter(columns, None, evaluation)
@@ -192,12 +194,27 @@ def _of_expression(expression: pc.Expression, schema: pa.Schema) -> Filter:
     return Filter(columns, expression, partial(_filtered, expression))
 
 
+def _masked(term: Term, batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch.filter(term.mask(batch))
+
+
+def _has_kernels(term: Term, schema: pa.Schema) -> bool:
+    """Whether Arrow has what it takes for these types."""
+    import pyarrow as pa
+
+    try:
+        term.mask(_empty(schema))
+    except pa.ArrowException:
+        return False
+    return True
+
+
 def _filtered(expression: pc.Expression, batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.filter(expression)
 
 
 def _fits(expression: pc.Expression, schema: pa.Schema) -> bool:
-    """Whether Arrow has what it takes for these types."""
+    """Whether an expression can be evaluated for these types."""
     import pyarrow as pa
 
     try:

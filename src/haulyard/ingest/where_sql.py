@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +24,14 @@ _FLIPPED: Final = {
     "COMPARE_GREATERTHAN": "COMPARE_LESSTHAN",
     "COMPARE_LESSTHANOREQUALTO": "COMPARE_GREATERTHANOREQUALTO",
     "COMPARE_GREATERTHANOREQUALTO": "COMPARE_LESSTHANOREQUALTO",
+}
+_FUNCTIONS: Final = {
+    "COMPARE_EQUAL": "equal",
+    "COMPARE_NOTEQUAL": "not_equal",
+    "COMPARE_LESSTHAN": "less",
+    "COMPARE_GREATERTHAN": "greater",
+    "COMPARE_LESSTHANOREQUALTO": "less_equal",
+    "COMPARE_GREATERTHANOREQUALTO": "greater_equal",
 }
 _ABOVE: Final = frozenset(("COMPARE_GREATERTHAN", "COMPARE_GREATERTHANOREQUALTO"))
 _CONVERTED: Final = frozenset(("DATE", "TIMESTAMP"))
@@ -65,12 +73,22 @@ def forbidden(tree: Any) -> str:  # noqa: ANN401 -- a tree of DuckDB
     return next((told for each in children if (told := forbidden(each))), "")
 
 
-def translated(tree: Any, schema: pa.Schema, known: Callable[[str], str]) -> pc.Expression | None:  # noqa: ANN401
+def translated(tree: Any, schema: pa.Schema, known: Callable[[str], str]) -> Term | None:  # noqa: ANN401 -- a tree of DuckDB
     """Return the condition for Arrow, None where it cannot say the same; ``known`` finds a column's name."""
     try:
         return _Translation(schema, known).condition(tree)
     except _UntranslatableError:
         return None
+
+
+class Term(NamedTuple):
+    """A condition, or a part of one: as Arrow plans with it, and evaluated for a batch at once.
+
+    To have Arrow evaluate ``expression`` takes a plan, and 1 ms for each batch.
+    """
+
+    expression: pc.Expression
+    mask: Callable[[pa.RecordBatch], pa.Array]
 
 
 class _Translation:
@@ -85,7 +103,7 @@ class _Translation:
         self._schema = schema
         self._known = known
 
-    def condition(self, node: dict[str, Any]) -> pc.Expression:
+    def condition(self, node: dict[str, Any]) -> Term:
         """Translate what is true, false or null."""
         kind = node["type"]
         if kind in _FLIPPED:
@@ -95,9 +113,9 @@ class _Translation:
         translate = {
             "CONJUNCTION_AND": self._conjunction,
             "CONJUNCTION_OR": self._conjunction,
-            "OPERATOR_NOT": lambda node: ~self.condition(node["children"][0]),
-            "OPERATOR_IS_NULL": lambda node: self._column(node["children"][0])[0].is_null(),
-            "OPERATOR_IS_NOT_NULL": lambda node: self._column(node["children"][0])[0].is_valid(),
+            "OPERATOR_NOT": lambda node: self._not(self.condition(node["children"][0])),
+            "OPERATOR_IS_NULL": lambda node: self._of_column(self._pc.is_null, node),
+            "OPERATOR_IS_NOT_NULL": lambda node: self._of_column(self._pc.is_valid, node),
             "COMPARE_BETWEEN": self._between,
             "COMPARE_IN": self._in,
             "COLUMN_REF": self._truth,
@@ -106,90 +124,102 @@ class _Translation:
             raise _UntranslatableError
         return translate(node)
 
-    def _conjunction(self, node: dict[str, Any]) -> pc.Expression:
+    def _not(self, term: Term) -> Term:
+        invert = self._pc.invert
+        return Term(~term.expression, lambda batch: invert(term.mask(batch)))
+
+    def _of_column(self, function: Callable[[Any], Any], node: dict[str, Any]) -> Term:
+        column = self._column(node["children"][0])[0]
+        return Term(function(column.expression), lambda batch: function(column.mask(batch)))
+
+    def _conjunction(self, node: dict[str, Any]) -> Term:
         parts = [self.condition(each) for each in node["children"]]
         return self._all(parts, any_of=node["type"] == "CONJUNCTION_OR")
 
-    def _between(self, node: dict[str, Any]) -> pc.Expression:
+    def _between(self, node: dict[str, Any]) -> Term:
         lower = self._comparison("COMPARE_GREATERTHANOREQUALTO", node["input"], node["lower"])
-        return lower & self._comparison("COMPARE_LESSTHANOREQUALTO", node["input"], node["upper"])
+        upper = self._comparison("COMPARE_LESSTHANOREQUALTO", node["input"], node["upper"])
+        return self._both(lower, upper, any_of=False)
 
-    def _in(self, node: dict[str, Any]) -> pc.Expression:
+    def _in(self, node: dict[str, Any]) -> Term:
         column, *others = node["children"]
         return self._all([self._comparison("COMPARE_EQUAL", column, each) for each in others], any_of=True)
 
-    def _truth(self, node: dict[str, Any]) -> pc.Expression:
-        field, of = self._column(node)
+    def _truth(self, node: dict[str, Any]) -> Term:
+        column, of = self._column(node)
         if not self._pa.types.is_boolean(of):
             raise _UntranslatableError
-        return field
+        return column
 
-    def _all(self, parts: list[pc.Expression], *, any_of: bool) -> pc.Expression:
+    def _all(self, parts: list[Term], *, any_of: bool) -> Term:
         # As a balanced tree: a long list of values would otherwise be as deep as it is long.
         while len(parts) > 1:
             pairs = [parts[at : at + 2] for at in range(0, len(parts), 2)]
-            parts = [
-                pair[0] if len(pair) == 1 else pair[0] | pair[1] if any_of else pair[0] & pair[1]
-                for pair in pairs
-            ]
+            parts = [pair[0] if len(pair) == 1 else self._both(*pair, any_of=any_of) for pair in pairs]
         return parts[0]
 
-    def _column(self, node: dict[str, Any]) -> tuple[pc.Expression, pa.DataType]:
+    def _both(self, one: Term, other: Term, *, any_of: bool) -> Term:
+        combine = self._pc.or_kleene if any_of else self._pc.and_kleene
+        expression = one.expression | other.expression if any_of else one.expression & other.expression
+        return Term(expression, lambda batch: combine(one.mask(batch), other.mask(batch)))
+
+    def _column(self, node: dict[str, Any]) -> tuple[Term, pa.DataType]:
         if node["type"] != "COLUMN_REF" or len(node["column_names"]) != 1:
             raise _UntranslatableError
         name = self._known(node["column_names"][0])
-        return self._pc.field((name,)) if "." in name else self._pc.field(name), self._schema.field(name).type
+        term = Term(self._pc.field(name), lambda batch: batch.column(batch.schema.get_field_index(name)))
+        return term, self._schema.field(name).type
 
-    def _comparison(self, kind: str, left: dict[str, Any], right: dict[str, Any]) -> pc.Expression:
+    def _comparison(self, kind: str, left: dict[str, Any], right: dict[str, Any]) -> Term:
         if left["type"] != "COLUMN_REF":
             left, right, kind = right, left, _FLIPPED[kind]
-        field, of = self._column(left)
-        types, text = self._pa.types, _text_of(right)
-        value: Any = None
-        if types.is_signed_integer(of) or types.is_unsigned_integer(of):
+        column, of = self._column(left)
+        if self._pa.types.is_integer(of):
             kind, value = _of_integers(kind, _number(right))
-        elif types.is_float64(of):
-            value = float(_number(right))
-        elif types.is_string(of) or types.is_large_string(of):
-            value = text if _is_plain(right, "STRING") else None
-        elif types.is_boolean(of):
-            value = text == "true" if _is_plain(right, "BOOLEAN") else None
-        elif types.is_date32(of):
-            value = _moment(right, text)
-            value = value if type(value) is date else None
-        elif types.is_timestamp(of) and of.tz in {None, "UTC"}:
-            value = _instant(_moment(right, text), zoned=of.tz is not None)
-        if value is None:
-            raise _UntranslatableError
+        else:
+            value = self._value(of, right)
         try:
             scalar = self._pa.scalar(value, of)
         except (self._pa.ArrowException, ValueError, OverflowError):
             raise _UntranslatableError from None
-        compared = _compared(kind, field, scalar)
-        return compared | self._pc.is_nan(field) if types.is_float64(of) and kind in _ABOVE else compared
+        compare = getattr(self._pc, _FUNCTIONS[kind])
+        compared = Term(compare(column.expression, scalar), lambda batch: compare(column.mask(batch), scalar))
+        if not (self._pa.types.is_float64(of) and kind in _ABOVE):
+            return compared
+        is_nan = self._pc.is_nan
+        nan = Term(is_nan(column.expression), lambda batch: is_nan(column.mask(batch)))
+        return self._both(compared, nan, any_of=True)
 
-    def _like(self, node: dict[str, Any]) -> pc.Expression:
+    def _value(self, of: pa.DataType, node: dict[str, Any]) -> Any:  # noqa: ANN401 -- of many types
+        """Return what a literal means that is compared with a column of type ``of``."""
+        types, text = self._pa.types, _text_of(node)
+        value: Any = None
+        if types.is_float64(of):
+            value = float(_number(node))
+        elif types.is_string(of) or types.is_large_string(of):
+            value = text if _is_plain(node, "STRING") else None
+        elif types.is_boolean(of):
+            value = text == "true" if _is_plain(node, "BOOLEAN") else None
+        elif types.is_date32(of):
+            value = _moment(node, text)
+            value = value if type(value) is date else None
+        elif types.is_timestamp(of) and of.tz in {None, "UTC"}:
+            value = _instant(_moment(node, text), zoned=of.tz is not None)
+        if value is None:
+            raise _UntranslatableError
+        return value
+
+    def _like(self, node: dict[str, Any]) -> Term:
         subject, pattern = (each["expression"] for each in node["arguments"])
-        field, of = self._column(subject)
+        column, of = self._column(subject)
         text = _text_of(pattern)
         is_text = self._pa.types.is_string(of) or self._pa.types.is_large_string(of)
         # A backslash is itself in DuckDB, and escapes in Arrow.
         if not is_text or not _is_plain(pattern, "STRING") or "\\" in text:
             raise _UntranslatableError
-        like = self._pc.match_like(field, text)
-        return like if node["function_name"] == "~~" else ~like
-
-
-def _compared(kind: str, field: pc.Expression, scalar: pa.Scalar) -> pc.Expression:
-    if kind == "COMPARE_EQUAL":
-        return field == scalar
-    if kind == "COMPARE_NOTEQUAL":
-        return field != scalar
-    if kind == "COMPARE_LESSTHAN":
-        return field < scalar
-    if kind == "COMPARE_LESSTHANOREQUALTO":
-        return field <= scalar
-    return field > scalar if kind == "COMPARE_GREATERTHAN" else field >= scalar
+        match = self._pc.match_like
+        like = Term(match(column.expression, text), lambda batch: match(column.mask(batch), text))
+        return like if node["function_name"] == "~~" else self._not(like)
 
 
 def _of_integers(kind: str, value: Decimal) -> tuple[str, int]:
