@@ -54,6 +54,20 @@ def test_a_text_that_is_refused_is_told_and_the_exit_code_is_1(haul: Box, api: A
     assert [each["record"]["text"] for each in letters.events] == ["bad"]
 
 
+@pytest.mark.parametrize("flag", ["--job", "--retry-failed"])
+def test_its_job_is_gone_on_with_by_the_same_command_alone(haul: Box, api: ApiServer, flag: str) -> None:
+    haul.bucket({"in/reviews.csv": REVIEWS})
+    words = ("ingest", "s3://b/in/reviews.csv", "--embed", "small", "--embed-strict")
+    api.script(Rule(400, contains="bad", body=refuses("too long")), EMBEDS)
+    assert haul(*words).code == 1
+    (job,) = (event["job"] for event in haul("status", "--json").events)
+    result = haul("process", flag, job)
+    assert (result.code, f"job {job} is not of haul process" in result.err) == (2, True), result.err
+    assert "haul process --job" not in haul("status", job).out
+    api.script(EMBEDS)
+    assert haul(*words).code == 0
+
+
 def test_for_programs_it_is_part_of_the_result(haul: Box, api: ApiServer) -> None:
     haul.bucket({"in/reviews.csv": REVIEWS})
     (found,) = haul("ingest", "s3://b/in/reviews.csv", "--embed", "small", "--json").events
