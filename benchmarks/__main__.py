@@ -18,6 +18,8 @@ from benchmarks import (
     big_up,
     copy_5000,
     harness,
+    ingest_duckdb_2gb,
+    ingest_reading,
     list_100k,
     match_20,
     nginx_small,
@@ -73,9 +75,10 @@ ROWS: dict[str, Comparison] = {
         spool_events,
         ship_backlog,
         ship_watch,
+        ingest_duckdb_2gb,
         startup,
     )
-} | {row.name: row for row in throttled.ROWS}
+} | {row.name: row for row in (*ingest_reading.ROWS, *throttled.ROWS)}
 #: Fewer rounds than this, or less work, are shown but not recorded.
 ROUNDS = 5
 _MEMORY_DISK = Path("/dev/shm")  # noqa: S108 -- an own directory with an unguessable name is made there

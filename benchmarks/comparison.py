@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-Metric = Literal["wall", "cpu", "rss", "unused", "refused", "lost", "jitter", "disk"]
+Metric = Literal["wall", "cpu", "rss", "unused", "refused", "lost", "jitter", "disk", "warm", "fetched"]
 
 MIB = 1 << 20
 
@@ -30,7 +30,8 @@ class Usage(NamedTuple):
     Of a store that throttles, as fractions: ``unused`` of what it takes, ``refused`` of the requests,
     ``lost`` of the objects; None elsewhere. The same of an API that limits its calls; of those ``jitter`` is
     the 99th percentile, in seconds, of how far the time between two is from even. ``disk`` is the size in
-    bytes of what a job left behind.
+    bytes of what a job left behind. ``warm`` is the time of the work alone, in seconds, once the program has
+    imported everything and done it before; ``fetched`` the bytes that came for each that was wanted.
     """
 
     wall: float
@@ -41,6 +42,8 @@ class Usage(NamedTuple):
     lost: float | None = None
     jitter: float | None = None
     disk: int | None = None
+    warm: float | None = None
+    fetched: float | None = None
 
 
 class Bar(NamedTuple):
@@ -78,13 +81,18 @@ def _as_it_is(usage: Usage) -> Usage:
     return usage
 
 
+def _untold(usage: Usage, _output: Path) -> Usage:
+    return usage
+
+
 @dataclass(frozen=True)
 class Contest:
     """A comparison with its servers running: what surrounds each measurement is not measured.
 
     ``verify`` gets the name of the trial, the file with the program's standard output, and whether this is
     the contestant's first trial (then the content is compared too, not only count and size); it raises
-    WorkNotDoneError. ``observe`` adds to a usage what only the server knows.
+    WorkNotDoneError. ``observe`` adds to a usage what only the server knows, ``told`` what the program itself
+    printed.
     """
 
     contestants: Sequence[Contestant]
@@ -93,6 +101,7 @@ class Contest:
     prepare: Callable[[str], None] = _nothing
     clear: Callable[[str], None] = _nothing
     observe: Callable[[Usage], Usage] = _as_it_is
+    told: Callable[[Usage, Path], Usage] = _untold
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ class _Trials:
         contest.prepare(trial)
         try:
             usage = measure(contestant.command(trial), contest.environment, output)
-            usage = contest.observe(usage)
+            usage = contest.told(contest.observe(usage), output)
             contest.verify(trial, output, contestant.name not in self._verified)
         except (ProgramFailedError, WorkNotDoneError) as error:
             record.failure = str(error)

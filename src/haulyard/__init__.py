@@ -1,7 +1,8 @@
 """Moves data into, out of and inside S3 and S3-compatible stores, and accounts for every object.
 
 `Client` and `AsyncClient` are where programs begin, `Job` and `AsyncJob` are for bulk jobs, `Processor` and
-`AsyncProcessor` send records to an API, `RotatingSpool`, `Shipper` and `AsyncShipper` ship files;
+`AsyncProcessor` send records to an API, `RotatingSpool`, `Shipper` and `AsyncShipper` ship files,
+`read_table`, `scan` and `describe_table` read files as tables, `load_table` and `export_table` write them;
 ``docs/python-api.md`` describes them with examples. All names are imported when they are first used:
 ``import haulyard`` costs nothing.
 """
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
         ApiUnavailable,
         ConfigError,
         Conflict,
+        DatabaseLocked,
         HaulError,
+        IngestError,
         IntegrityError,
         JobError,
         NotFound,
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
         SourceChanged,
         SpoolError,
         StoreError,
+        TooManyRejects,
         TransferError,
         TransportError,
         UnsafeName,
@@ -60,11 +64,20 @@ if TYPE_CHECKING:
         RecordsEnded,
         RequestDone,
         RequestRetried,
+        RowsRead,
         Throttled,
         TransferDone,
         TransferStarted,
         Warned,
     )
+    from haulyard.ingest.async_ingesting import export_table_async, load_table_async
+    from haulyard.ingest.async_reading import describe_table_async, read_table_async, scan_async
+    from haulyard.ingest.embedding.model import Embedded, Embedding
+    from haulyard.ingest.ingesting import export_table, load_table
+    from haulyard.ingest.loading import Loaded
+    from haulyard.ingest.model import Reject
+    from haulyard.ingest.reading import describe_table, read_table, scan
+    from haulyard.ingest.schema import ColumnInfo, SchemaInfo
     from haulyard.jobs.async_job import AsyncJob
     from haulyard.jobs.job import Job
     from haulyard.jobs.plan import Plan
@@ -110,17 +123,23 @@ __all__ = [
     "CallsPaused",
     "Checksum",
     "Client",
+    "ColumnInfo",
     "CommonPrefix",
     "ConfigError",
     "Conflict",
+    "DatabaseLocked",
     "DeleteOutcome",
+    "Embedded",
+    "Embedding",
     "Encryption",
     "Event",
     "Grant",
     "HaulError",
+    "IngestError",
     "IntegrityError",
     "Job",
     "JobError",
+    "Loaded",
     "NotFound",
     "ObjectAcl",
     "ObjectHead",
@@ -138,9 +157,11 @@ __all__ = [
     "RecordFailed",
     "RecordsEnded",
     "RecordsStatus",
+    "Reject",
     "RequestDone",
     "RequestRetried",
     "RotatingSpool",
+    "RowsRead",
     "Rules",
     "RulesError",
     "S3ArchivedError",
@@ -158,6 +179,7 @@ __all__ = [
     "S3RateLimit",
     "S3RegionError",
     "S3ServerError",
+    "SchemaInfo",
     "Secret",
     "Shipped",
     "Shipper",
@@ -165,6 +187,7 @@ __all__ = [
     "SpoolError",
     "StoreError",
     "Throttled",
+    "TooManyRejects",
     "TransferDone",
     "TransferError",
     "TransferResult",
@@ -174,6 +197,16 @@ __all__ = [
     "Unsupported",
     "Warned",
     "__version__",
+    "describe_table",
+    "describe_table_async",
+    "export_table",
+    "export_table_async",
+    "load_table",
+    "load_table_async",
+    "read_table",
+    "read_table_async",
+    "scan",
+    "scan_async",
 ]
 
 _MODULES = {
@@ -182,19 +215,35 @@ _MODULES = {
     "AsyncProcessor": "haulyard.records.async_processor",
     "AsyncShipper": "haulyard.spool.shipping",
     "Client": "haulyard.client.client",
+    "ColumnInfo": "haulyard.ingest.schema",
     "CommonPrefix": "haulyard.client.results",
+    "Embedded": "haulyard.ingest.embedding.model",
+    "Embedding": "haulyard.ingest.embedding.model",
     "Job": "haulyard.jobs.job",
+    "Loaded": "haulyard.ingest.loading",
     "Plan": "haulyard.jobs.plan",
     "Preview": "haulyard.records.preview",
     "Probe": "haulyard.stores.access",
     "Processor": "haulyard.records.processor",
     "RecordsStatus": "haulyard.records.status",
+    "Reject": "haulyard.ingest.model",
     "RotatingSpool": "haulyard.spool.rotating",
     "Rules": "haulyard.jobs.rules",
     "RulesError": "haulyard.jobs.rules.mistakes",
+    "SchemaInfo": "haulyard.ingest.schema",
     "Shipped": "haulyard.spool.account",
     "Shipper": "haulyard.spool.shipping",
     "TransferResult": "haulyard.client.results",
+    "describe_table": "haulyard.ingest.reading",
+    "describe_table_async": "haulyard.ingest.async_reading",
+    "export_table": "haulyard.ingest.ingesting",
+    "export_table_async": "haulyard.ingest.async_ingesting",
+    "load_table": "haulyard.ingest.ingesting",
+    "load_table_async": "haulyard.ingest.async_ingesting",
+    "read_table": "haulyard.ingest.reading",
+    "read_table_async": "haulyard.ingest.async_reading",
+    "scan": "haulyard.ingest.reading",
+    "scan_async": "haulyard.ingest.async_reading",
 }
 #: Where all other names come from; each is in one of them.
 _ROOMS = ("haulyard.errors", "haulyard.models", "haulyard.events")

@@ -20,7 +20,10 @@
     ├── RecordError                    a record could not be read or sent: .status .answer
     │   ├── ApiDenied                  the API does not know the caller, or refuses it (401, 403)
     │   └── ApiUnavailable             the API answers nobody: not reached, or the last 100 calls all failed
-    └── JobError · IngestError · SpoolError
+    ├── IngestError                    files cannot be loaded into a table
+    │   ├── DatabaseLocked             another process has the database open; run again later
+    │   └── TooManyRejects             more rows do not fit than may be left out: .rejected .first .path
+    └── JobError · SpoolError
 
 ``str(error)`` is one line that says what happened to which object; ``error.hint`` is one line that says
 what to do about it, or ``""`` where nobody knows. Neither ever holds a secret.
@@ -261,6 +264,32 @@ class ApiUnavailable(RecordError):
 
 class IngestError(HaulError):
     """A file could not be loaded into a table."""
+
+
+class DatabaseLocked(IngestError):
+    """Another process has the database open; nothing was loaded."""
+
+
+class TooManyRejects(IngestError):
+    """More rows do not fit than may be left out, and nothing was loaded.
+
+    ``rejected`` counts them, ``first`` holds the first of them (`haulyard.Reject`), and all are in the file
+    ``path``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        rejected: int = 0,
+        first: tuple[object, ...] = (),
+        path: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.rejected = rejected
+        self.first = first
+        self.path = path
 
 
 class SpoolError(HaulError):

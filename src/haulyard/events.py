@@ -97,6 +97,19 @@ class RecordsEnded(NamedTuple):
     size: int
 
 
+class RowsRead(NamedTuple):
+    """More rows were read for a table; ``rows`` and ``rejected`` count all that fit, and do not, so far.
+
+    ``size`` is how many stored bytes were read since the last of these events; negative where they are read
+    again, with other types. Nothing of it is in the table before the end.
+    """
+
+    table: str
+    rows: int
+    rejected: int
+    size: int
+
+
 class RecordFailed(NamedTuple):
     """One record cannot be delivered, and is kept with the dead letters.
 
@@ -134,6 +147,7 @@ Event = (
     | BytesMoved
     | TransferDone
     | RecordsEnded
+    | RowsRead
     | RecordFailed
     | CallFailed
     | CallsPaused

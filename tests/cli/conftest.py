@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from haulyard.config import Settings
     from haulyard.events import Emit
     from haulyard.stores.assemble import Connection
+    from haulyard.url import S3Url
 
 T = TypeVar("T")
 
@@ -45,6 +46,9 @@ class FakeConnection:
                 f"the bucket {name} does not exist", bucket=name, code="NoSuchBucket", status=404
             )
         return self.stores[name]
+
+    def begin_in(self, url: S3Url) -> None:
+        """A store in memory is in no region."""
 
     async def proved(self, name: str, *, below: str = "", may_write: bool = True) -> MemoryStore:
         return self.bucket(name)

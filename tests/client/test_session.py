@@ -100,3 +100,52 @@ async def test_no_bucket_is_no_uri(uri: str) -> None:
     async with AsyncClient() as client:
         with pytest.raises(ConfigError):
             await client.get(uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "settings", "host"),
+    [
+        ("s3://bucket/key", {}, "bucket.s3.us-east-1.amazonaws.com"),
+        ("https://bucket.s3.eu-central-1.amazonaws.com/key", {}, "bucket.s3.eu-central-1.amazonaws.com"),
+        ("https://s3.eu-central-1.amazonaws.com/bucket/key", {}, "bucket.s3.eu-central-1.amazonaws.com"),
+        (
+            "https://bucket.s3.dualstack.eu-west-1.amazonaws.com/key",
+            {},
+            "bucket.s3.dualstack.eu-west-1.amazonaws.com",
+        ),
+        (
+            "https://bucket.s3.eu-west-1.amazonaws.com/key",
+            {"use_dualstack": True},
+            "bucket.s3.dualstack.eu-west-1.amazonaws.com",
+        ),
+        ("https://bucket.s3-fips.us-west-2.amazonaws.com/k", {}, "bucket.s3-fips.us-west-2.amazonaws.com"),
+        ("https://bucket.s3-accelerate.amazonaws.com/key", {}, "bucket.s3-accelerate.amazonaws.com"),
+        (
+            "https://bucket.s3.cn-north-1.amazonaws.com.cn/key",
+            {"region": "cn-north-1"},
+            "bucket.s3.cn-north-1.amazonaws.com.cn",
+        ),
+    ],
+)
+async def test_the_form_of_an_https_url_picks_the_endpoint(
+    uri: str, settings: dict[str, Any], host: str
+) -> None:
+    async with AsyncClient(**{"region": "us-east-1", **settings}) as client:
+        place = client._session.place(uri)
+        address = client._session.connection().signer.address(place.store.bucket)
+    assert (address.scheme, address.host) == ("https", host)
+
+
+async def test_a_region_in_a_url_is_none_of_an_endpoint_of_ones_own() -> None:
+    async with AsyncClient(endpoint_url="http://127.0.0.1:1", region="us-east-1") as client:
+        client._session.place("https://bucket.s3.dualstack.eu-west-1.amazonaws.com/key")
+        address = client._session.connection().signer.address("bucket")
+    assert (address.host, address.signing_region) == ("127.0.0.1", "us-east-1")
+
+
+async def test_where_a_bucket_was_found_goes_before_where_a_url_says_it_is() -> None:
+    async with AsyncClient(region="us-east-1") as client:
+        session = client._session
+        session.connection().regions.learn("bucket", "eu-north-1")
+        session.place("https://bucket.s3.eu-west-1.amazonaws.com/key")
+        assert session.connection().signer.address("bucket").signing_region == "eu-north-1"

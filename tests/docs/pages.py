@@ -38,7 +38,12 @@ def name_of(page: Path) -> str:
 
 def blocks(page: Path) -> Iterator[Block]:
     """Yield the fenced blocks of a page in their order."""
-    for match in _FENCE.finditer(page.read_text(encoding="utf-8")):
+    yield from blocks_of(page.read_text(encoding="utf-8"))
+
+
+def blocks_of(text: str) -> Iterator[Block]:
+    """Yield the fenced blocks of a text in their order."""
+    for match in _FENCE.finditer(text):
         yield Block(match["language"], match["text"])
 
 

@@ -11,11 +11,13 @@ import orjson
 import pytest
 from tests.records.working import csv_of, ids, working
 
-from haulyard.errors import AccessDenied, JobError
+from haulyard.errors import AccessDenied, ApiDenied, ApiUnavailable, JobError
+from haulyard.events import RecordsEnded
 from haulyard.journal.damage import unwritable
 from haulyard.records.ledger import Ledger
 from haulyard.records.outbox import Place
 from haulyard.records.responses import Responses
+from haulyard.records.target import Answer
 from haulyard.stores.base import PUT
 from haulyard.stores.memory import MemoryStore
 from haulyard.testing.api import ApiServer, Rule
@@ -124,6 +126,56 @@ async def test_answers_are_kept_of_each_record_of_a_call(tmp_path: Path) -> None
         assert await _kept(store) == list(range(500))
 
 
+class _Echoes:
+    """Answers each record of a call by itself, in blocks of records that begin anywhere."""
+
+    name = "echo"
+
+    def __init__(self, fate: Exception | None = None) -> None:
+        self.fate = fate
+        self.calls = 0
+        self.is_closed = False
+
+    async def call(self, body: bytes, key: str) -> Answer:
+        self.calls += 1
+        if self.fate is not None:
+            raise self.fate
+        records = orjson.loads(body)
+        return Answer(200, {}, b"", [orjson.dumps(int(each["id"])) for each in records])
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+async def test_a_target_that_tells_answers_apart_has_each_kept_for_its_record(tmp_path: Path) -> None:
+    work, store = await _with_answers(tmp_path, "an echo", 5000, records_per_call=7)
+    echo = _Echoes()
+    work.around = replace(work.around, target=echo)
+    await work.run()
+    assert await _kept(store) == list(range(5000))
+    async for page in store.list():
+        for each in page.objects:
+            async with await store.get(each.key) as reader:
+                lines = [orjson.loads(line) for line in (await reader.read()).splitlines()]
+            assert all(line["answer"] == _id(line) for line in lines)
+    assert echo.is_closed
+
+
+@pytest.mark.parametrize("fate", [ApiDenied("no quota is left"), ApiUnavailable("no such model")])
+async def test_a_target_that_knows_that_no_call_can_succeed_ends_the_run(
+    tmp_path: Path, fate: Exception
+) -> None:
+    work, store = await _with_answers(tmp_path, "an echo", 500, records_per_call=7)
+    echo = _Echoes(fate)
+    work.around = replace(work.around, target=echo)
+    with pytest.raises(type(fate), match=str(fate)):
+        await work.run()
+    assert (echo.calls, work.marked(), work.letters()) == (1, 0, [])
+    echo.fate = None
+    await work.run()
+    assert await _kept(store) == list(range(500))
+
+
 def three(record: dict[str, Any]) -> list[dict[str, Any]]:
     return [{**record, "part": part} for part in range(3)]
 
@@ -197,6 +249,21 @@ async def test_segments_of_answers_are_delivered_while_the_run_goes_on(
         api.release()
         assert (await running).is_finished
         assert await _kept(store) == list(range(3000))
+
+
+async def test_no_record_is_told_as_ended_that_is_not_in_the_ledger(tmp_path: Path) -> None:
+    async with ApiServer() as api:
+        work = await working(tmp_path, api.url, {"a.csv": csv_of(3000)})
+        told: list[tuple[int, int]] = []
+
+        def listen(event: Any) -> None:
+            if isinstance(event, RecordsEnded):
+                told.append((event.done, work.marked()))
+
+        work.around = replace(work.around, emit=listen)
+        await work.run()
+    assert [done for done, _ in told] == [marked for _, marked in told]
+    assert told[-1] == (3000, 3000)
 
 
 async def test_answers_that_a_store_does_not_take_are_kept_for_the_next_run(tmp_path: Path) -> None:

@@ -120,6 +120,20 @@ def test_each_stage_has_its_next_commands(stage: str, letters: int, commands: li
     assert [step.command for step in next_steps("j", stage, letters, is_running=False)] == commands
 
 
+@pytest.mark.parametrize(
+    ("stage", "letters", "commands"),
+    [
+        (PROCESSING, 0, ["haul report j"]),
+        (FINISHED, 2, ["haul process --dead-letters j", "haul report j"]),
+    ],
+)
+def test_what_a_program_began_is_not_gone_on_with_by_a_command(
+    stage: str, letters: int, commands: list[str]
+) -> None:
+    steps = next_steps("j", stage, letters, is_running=False, is_ours=False)
+    assert [step.command for step in steps] == commands
+
+
 def test_resolved_letters_are_not_told(folder: JobFolder) -> None:
     with Ledger.open(folder) as ledger:
         ledger.commit(Commit(resolved=[1], at=START))

@@ -197,6 +197,18 @@ def test_an_explicit_profile_wins_over_the_environment_and_aws_profile_does_not(
     assert read_static(environ, "p") == Credentials("AKF", "SKF", provider="shared-credentials-file")
 
 
+def test_a_profile_that_a_setting_names_wins_over_that_of_the_environment_and_not_over_keys(
+    tmp_path: Path,
+) -> None:
+    environ = {
+        "AWS_PROFILE": "p",
+        **write_files(tmp_path, "", f"[p]\n{KEYS}\n[q]\n{KEYS.replace('AKF', 'AKQ')}"),
+    }
+    assert read_static(environ, named="q") == Credentials("AKQ", "SKF", provider="shared-credentials-file")
+    keys = {"AWS_ACCESS_KEY_ID": "AKE", "AWS_SECRET_ACCESS_KEY": "SKE"}
+    assert read_static(environ | keys, named="q") == Credentials("AKE", "SKE", provider="env")
+
+
 def test_secrets_do_not_show() -> None:
     text = repr(Credentials("AKID", "SECRET", "TOKEN", 1.0, "env"))
     assert "SECRET" not in text
@@ -254,6 +266,21 @@ async def test_a_process_is_run_by_botocore_and_run_again_when_rejected(
     second = await provider.refresh(first)
     assert second is not None
     assert second.access_key == "second"
+
+
+async def test_botocore_is_asked_for_the_profile_that_a_setting_names(
+    tmp_path: Path, isolated: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer: dict[str, object] = {"Version": 1, "AccessKeyId": "named", "SecretAccessKey": "S"}
+    config = process(tmp_path, [answer]).replace("[default]", "[profile named]")
+    isolated(f"{config}\n[default]\ncredential_process = {sys.executable} -c 1/0\n", "")
+    monkeypatch.setenv("AWS_PROFILE", "default")
+    found = await CredentialsProvider(named="named").get(NOW)
+    assert (found and found.access_key) == "named"
+    # Half a pair of keys in the environment is complained of, with or without a profile.
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "half")
+    with pytest.raises(S3CredentialsError, match="AWS_SECRET_ACCESS_KEY"):
+        await CredentialsProvider(named="named").get(NOW)
 
 
 @pytest.mark.parametrize(
@@ -328,6 +355,22 @@ async def test_a_role_is_assumed_by_botocore(
     assert found.token
     assert found.expires_at is not None
     assert found.expires_at > NOW
+
+
+async def test_sts_is_asked_in_the_region_of_aws_region_and_without_any_that_is_said(
+    isolated: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    isolated(
+        "[default]\nsource_profile = base\nrole_arn = arn:aws:iam::123456789012:role/r\n", f"[base]\n{KEYS}"
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1")
+    with pytest.raises(S3CredentialsError, match="in a region, which is not set") as caught:
+        await CredentialsProvider().get(NOW)
+    assert "AWS_REGION" in caught.value.hint
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    chain = CredentialsProvider()._botocore
+    chain._open(again=False)
+    assert chain._session.get_config_variable("region") == "eu-central-1"
 
 
 @pytest.mark.parametrize("expiration", ["soon", "2033-05-18", "2033-05-18T03:33:20"])

@@ -79,6 +79,7 @@ GROUPS: dict[str, dict[str, Command]] = {
     },
     "Records": {
         "process": Command("process", "send records to a rate-limited HTTP API"),
+        "ingest": Command("ingest", "load CSV, JSON and Parquet into tables"),
     },
     "Events and files": {
         "spool": Command("spool", "write events into rotated files"),

@@ -134,9 +134,9 @@ class Context:
     def progress(self, unit: str = "bytes", *, finding: bool = False) -> Iterator[Callable[[int, int], None]]:
         """Show a progress bar meanwhile, where one is wanted: by ``--progress``, else on a terminal.
 
-        ``unit`` is ``bytes``, ``objects`` or ``records`` (whose bar is of the bytes read). Yields a function
-        to be told of work found: objects, bytes. Where ``finding`` is all that there is to do, the bar counts
-        what was found.
+        ``unit`` is ``bytes``, ``objects``, or ``records`` or ``rows`` (whose bar is of the bytes read).
+        Yields a function to be told of work found: objects, bytes. Where ``finding`` is all that there is to do, the
+        bar counts what was found.
         """
         # Many lines of `haul run` are under way at a time, and bars would overwrite each other.
         wanted = False if self._inner else self.settings.progress
@@ -147,7 +147,7 @@ class Context:
             return
         from haulyard.observe.progress import Progress, RecordProgress
 
-        bar = (RecordProgress if unit == "records" else Progress)(self.output.writer.err, unit)
+        bar = (RecordProgress if unit in {"records", "rows"} else Progress)(self.output.writer.err, unit)
         self.subscribers.add(bar, requests=False)
         self.output.writer.aside = bar.clear
         try:

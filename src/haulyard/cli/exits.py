@@ -6,7 +6,7 @@
 2     usage or configuration (wrong region, a store that cannot do it); a job that is locked, stale or damaged
 3     credentials or permission
 4     not found: bucket, key, local path, a wildcard that matches nothing
-5     temporary (network, throttling, 5xx): run again later
+5     temporary (network, throttling, 5xx, a database in use): run again later
 130   interrupted, resumable
 141   the reader of standard output went away (128 + SIGPIPE, as for any Unix program)
 ====  =======================================================================================================
@@ -23,6 +23,7 @@ from haulyard.errors import (
     ApiDenied,
     ApiUnavailable,
     ConfigError,
+    DatabaseLocked,
     JobError,
     NotFound,
     S3AuthError,
@@ -52,7 +53,7 @@ _TABLE: tuple[tuple[tuple[type[BaseException], ...], int], ...] = (
     ((ConfigError, JobError, S3RegionError, Unsupported), USAGE),
     ((S3AuthError, AccessDenied, ApiDenied, PermissionError), DENIED),
     ((NotFound, FileNotFoundError), NOT_FOUND),
-    ((S3RateLimit, S3NetworkError, S3ServerError, TransportError, ApiUnavailable), TEMPORARY),
+    ((S3RateLimit, S3NetworkError, S3ServerError, TransportError, ApiUnavailable, DatabaseLocked), TEMPORARY),
 )
 
 

@@ -185,7 +185,7 @@ def read(arguments: Namespace) -> Options:
     )
 
 
-def parse_rate(text: str) -> tuple[int, float]:
+def parse_rate(text: str, flag: str = "--rate") -> tuple[int, float]:
     """Return calls and seconds of ``5000``, ``5000/s``, ``10/min``, ``3/10s`` or ``1000000/day``.
 
     Raises:
@@ -194,7 +194,7 @@ def parse_rate(text: str) -> tuple[int, float]:
     match = _RATE.fullmatch(text.strip().lower().replace(" ", "").replace(",", "").replace("_", ""))
     period = _PERIODS.get(match[3] or "") if match else None
     if match is None or period is None or int(match[1]) < 1 or match[2] == "0":
-        raise ConfigError(f"--rate {text!r} is no rate", hint="write --rate 5000/s, 10/min or 1000000/day")
+        raise ConfigError(f"{flag} {text!r} is no rate", hint=f"write {flag} 5000/s, 10/min or 1000000/day")
     return int(match[1]), period * int(match[2] or 1)
 
 

@@ -177,6 +177,11 @@ def _job_to_go_on_with(options: Options, own: ProcessSettings, context: Context)
         )
     folder = JobFolder.open(where, name)
     found = Specification.from_json(folder.specification)
+    if not found.goes_to_an_address:
+        raise ConfigError(
+            f"job {name} is not of haul process: it goes to {found.to}",
+            hint="run the program or the command that began it again: that goes on with it",
+        )
     if is_told and (other := _source_of(options, own)) != found.source:
         if stage_of(folder)[0] == FINISHED:
             # It would send nothing, and who has changed S3_KEY expects it to.

@@ -48,7 +48,13 @@ _PROVIDERS: Final = {
     "config-file": "the shared config file",
     "iam-role": "the role of this machine (IMDS)",
     "container-role": "the role of this container",
-    "assume-role-with-web-identity": "a web identity token",
+    "assume-role": "a role that was assumed",
+    "assume-role-with-web-identity": "a role, by a web identity token",
+    "sso": "SSO (IAM Identity Center)",
+    "login": "aws login",
+    "custom-process": "the profile's credential_process",
+    "boto-config": "the file of boto 2",
+    "ec2-credentials-file": "the file that AWS_CREDENTIAL_FILE names",
 }
 
 

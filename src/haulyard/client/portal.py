@@ -63,12 +63,12 @@ class Portal:
                 call.is_over.wait()
             raise
 
-    def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
-        """Yield what ``items`` does, fetched a page at a time."""
+    def iterate(self, items: AsyncIterator[T], page: int = _PAGE) -> Iterator[T]:
+        """Yield what ``items`` does, ``page`` of them fetched by one call."""
         try:
-            while page := self.call(_take, items):
-                yield from page
-                if len(page) < _PAGE:
+            while taken := self.call(_take, items, page):
+                yield from taken
+                if len(taken) < page:
                     return
         finally:
             self._end(items)
@@ -184,11 +184,11 @@ def _serve(started: Future[BlockingPortal]) -> None:
         started.set_exception(error)
 
 
-async def _take(items: AsyncIterator[T]) -> list[T]:
-    """Return the next items, fewer than a page only at the end."""
-    page: list[T] = []
+async def _take(items: AsyncIterator[T], count: int) -> list[T]:
+    """Return the next ``count`` items, fewer only at the end."""
+    taken: list[T] = []
     async for item in items:
-        page.append(item)
-        if len(page) == _PAGE:
+        taken.append(item)
+        if len(taken) == count:
             break
-    return page
+    return taken

@@ -64,11 +64,15 @@ class Session:
     def place(self, uri: str, version_id: str = "", *, source: bool = False) -> Place:
         """Return where ``uri`` leads: a bucket, or what is in it.
 
+        Of an ``https://`` form of AWS, the region is where the bucket is looked for first, and the kind of
+        endpoint (dual-stack, FIPS, acceleration) is that by which it is reached from then on.
+
         Raises:
             ConfigError: It is no URI of S3, or names another version than ``version_id``.
         """
         url = s3_url(uri, version_id)
         connection = self.connection(source=source)
+        connection.begin_in(url)
         store = self._stores.get((url.bucket, source))
         if store is None:
             store = self._stores[url.bucket, source] = connection.bucket(url.bucket)

@@ -14,6 +14,7 @@ from haulyard.events import (
     RecordsEnded,
     RequestDone,
     RequestRetried,
+    RowsRead,
     Throttled,
     TransferDone,
     TransferStarted,
@@ -32,6 +33,7 @@ _LEVELS = {
     TransferStarted: "debug",
     BytesMoved: "debug",
     RecordsEnded: "debug",
+    RowsRead: "debug",
     RequestRetried: "info",
     CallFailed: "info",
     TransferDone: "info",
@@ -48,6 +50,7 @@ _KINDS = {
     BytesMoved: "bytes",
     TransferDone: "object",
     RecordsEnded: "records",
+    RowsRead: "rows",
     RecordFailed: "dead_letter",
     CallFailed: "call_failed",
     CallsPaused: "paused",
@@ -154,6 +157,8 @@ def text(event: Event) -> str:  # noqa: PLR0911 -- one return for each event
             return transfer_text(event)
         case RecordsEnded() | RecordFailed() | CallFailed() | CallsPaused():
             return _record_text(event)
+        case RowsRead():
+            return f"{escape(event.table)}: {event.rows:,} rows read, {event.rejected:,} rejected"
         case Warned():
             return escape(event.message) + (f" ({escape(event.hint)})" if event.hint else "")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from haulyard.events import BytesMoved, RecordsEnded, TransferDone, TransferStarted
+from haulyard.events import BytesMoved, RecordsEnded, RowsRead, TransferDone, TransferStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,32 +113,36 @@ class Progress:
 
 
 class RecordProgress(Progress):
-    """The same for records: the bar is of the bytes that are read, which alone tell how much is left."""
+    """The same for records or rows: the bar is of the bytes read, which alone tell how much is left."""
 
     def __init__(
-        self, stream: BinaryIO, unit: str = "bytes", *, clock: Callable[[], float] = time.monotonic
+        self, stream: BinaryIO, unit: str = "records", *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        del unit
         super().__init__(stream, "bytes", clock=clock)
+        self._unit = unit
         self._began: tuple[float, int] | None = None
         self._per_second = 0.0
 
     def __call__(self, event: Event) -> None:
         """Count the event and draw."""
-        if not isinstance(event, RecordsEnded):
+        if isinstance(event, RecordsEnded):
+            self._objects, self._failed = event.done, event.failed
+        elif isinstance(event, RowsRead):
+            self._objects, self._failed = event.rows, event.rejected
+        else:
             return
-        self._objects, self._failed = event.done, event.failed
         self._bytes += event.size
-        now, ended = self._clock(), event.done + event.failed
-        if self._began is None:
+        now, ended = self._clock(), self._objects + self._failed
+        if self._began is None or ended < self._began[1]:
             self._began = (now, ended)
         elif now > self._began[0]:
             self._per_second = (ended - self._began[1]) / (now - self._began[0])
         self._draw()
 
     def _counts(self) -> str:
-        failed = f", {self._failed:,} failed" if self._failed else ""
-        return f"{self._objects:,} records, {self._per_second:,.0f}/s{failed}"
+        fate = "rejected" if self._unit == "rows" else "failed"
+        failed = f", {self._failed:,} {fate}" if self._failed else ""
+        return f"{self._objects:,} {self._unit}, {self._per_second:,.0f}/s{failed}"
 
 
 class _Text:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from haulyard.errors import JobError
@@ -112,12 +113,15 @@ class Books:
         """Take note of a call that was answered well."""
         now = self._wall()
         self.account.durations.add(seconds)
+        each = iter(answer.each)
         for origin in call.origins:
+            # Those of this origin's records alone.
+            its = answer._replace(each=list(islice(each, origin.count))) if answer.each else answer
             if origin.ticket is not None:
-                self._part_ended(origin.ticket, _Part("delivered", now, origin, answer=answer))
+                self._part_ended(origin.ticket, _Part("delivered", now, origin, answer=its))
                 continue
             if self._responses is not None:
-                self._keep(origin, answer, now)
+                self._keep(origin, its, now)
             self._end("delivered", origin, now)
         self._dirty.set()
 
@@ -190,8 +194,10 @@ class Books:
     def _keep(self, origin: Origin, answer: Answer, at: float) -> None:
         if self._responses is not None:
             address = origin.address
-            for row in range(address.row, address.row + origin.count):
-                self._responses.add(address._replace(row=row), origin.part, answer.status, answer.body, at)
+            for at_row in range(origin.count):
+                kept = answer.each[at_row] if answer.each else answer.body
+                row = address._replace(row=address.row + at_row)
+                self._responses.add(row, origin.part, answer.status, kept, at)
 
     async def keep(self) -> None:
         """Commit whenever there is something to be kept, for ever; raises JobError where that fails."""
@@ -212,6 +218,9 @@ class Books:
         if self._failure is not None:
             raise self._failed()
         self._dirty.clear()
+        account = self.account
+        # What is told as durable is what this commit has: more may end while it is written.
+        records, failures, read = account.records, account.failures, account.bytes_read
         writing = asyncio.ensure_future(asyncio.to_thread(self._write, self._take()))
         try:
             await asyncio.shield(writing)
@@ -223,11 +232,10 @@ class Books:
         finally:
             self._uncounted = self._untaken
             self._written.set()
-        account = self.account
-        size, self._told_bytes = account.bytes_read - self._told_bytes, account.bytes_read
+        size, self._told_bytes = read - self._told_bytes, read
         if self._committed is not None:
             self._committed()
-        self._emit(RecordsEnded(self._job, account.records - account.failures, account.failures, size))
+        self._emit(RecordsEnded(self._job, records - failures, failures, size))
 
     async def close(self) -> None:
         """Write what is left, once no call is open any more. Raises JobError as `commit`."""

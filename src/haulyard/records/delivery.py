@@ -105,6 +105,11 @@ class Delivery:
         account.retries += call.attempts > 0
         try:
             answer = await self._target.call(call.body, call.key)
+        except (ApiDenied, ApiUnavailable) as error:
+            self._pacer.ended(grant)
+            self.answered.set()
+            self._halt(error)
+            return _OVER
         except RecordError as error:
             answer = Answer(error.status, {}, error.answer)
             self._pacer.ended(grant)

@@ -58,6 +58,15 @@ async def source_objects(
         count += len(found)
 
 
+def check_etag(store: Store, key: str, etag: str) -> None:
+    """Raise ConfigError where an object has no ETag."""
+    if not etag:
+        raise ConfigError(
+            f"{prefix_of(store)}{key} has no ETag: nobody could tell whether it was replaced",
+            hint="copy it to a store that has ETags, or to a local file",
+        )
+
+
 async def _described(store: Store, items: list[Item]) -> list[Item]:
     """Return the items with their sizes and ETags."""
     unknown = iter([at for at, item in enumerate(items) if not item.etag or item.size < 0])
@@ -66,11 +75,7 @@ async def _described(store: Store, items: list[Item]) -> list[Item]:
         for at in unknown:
             item = items[at]
             head = await store.head(item.key, GetOptions(version_id=item.version_id))
-            if not head.etag:
-                raise ConfigError(
-                    f"{prefix_of(store)}{item.key} has no ETag: nobody could tell whether it was replaced",
-                    hint="copy it to a store that has ETags, or to a local file",
-                )
+            check_etag(store, item.key, head.etag)
             items[at] = item._replace(size=head.size, etag=head.etag)
 
     if any(not item.etag or item.size < 0 for item in items):

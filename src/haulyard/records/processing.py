@@ -76,7 +76,7 @@ class Surroundings:
     ``function`` takes the place of the API, ``transform`` that of the one that the job names. ``answers``
     is where kept answers go, ``letters`` the object that dead letters are written to, None for nowhere.
     ``expect`` is told of the bytes that are left to be read. Once ``stopping`` is set no more calls are
-    begun.
+    begun. ``target`` takes the place of the API, too; it is closed at the end.
     """
 
     source: Source
@@ -89,6 +89,7 @@ class Surroundings:
     letters: Place | None = None
     expect: Callable[[int, int], None] = lambda _records, _bytes: None
     stopping: asyncio.Event | None = None
+    target: Target | None = None
 
 
 class Outcome(NamedTuple):
@@ -262,6 +263,8 @@ class _Job:
 
     def _target(self, media_type: str) -> Target:
         specification, around = self._specification, self._around
+        if around.target is not None:
+            return around.target
         if around.function is not None:
             return FunctionTarget(around.function, specification.to)
         api = Api(

@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import aclosing
-from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
 
-    from haulyard.records.model import Block, SourceObject
-
 #: Objects that are opened before their turn.
 AHEAD: Final = 4
 
+Source = TypeVar("Source")
+Block = TypeVar("Block")
 
-class Opened:
+
+class Opened(Generic[Source, Block]):
     """An object that is being read, up to a block ahead of who takes its blocks; ``source`` says which."""
 
-    def __init__(self, source: SourceObject, blocks: AsyncGenerator[Block]) -> None:
+    def __init__(self, source: Source, blocks: AsyncGenerator[Block]) -> None:
         self.source = source
         self._blocks: asyncio.Queue[Block | Exception | None] = asyncio.Queue(1)
         self._task = asyncio.create_task(self._read(blocks))
@@ -49,26 +49,36 @@ class Opened:
 
 
 async def opened_ahead(
-    objects: Iterable[SourceObject],
-    read: Callable[[SourceObject], AsyncGenerator[Block]],
+    objects: Iterable[Source],
+    read: Callable[[Source], AsyncGenerator[Block]],
     *,
     ahead: int = AHEAD,
-) -> AsyncGenerator[Opened]:
+    weigh: Callable[[Source], int] = lambda _source: 0,
+    most: int = 0,
+) -> AsyncGenerator[Opened[Source, Block]]:
     """Yield each object, opened, in order; while one is read, the first blocks of the next are fetched.
 
-    Close the generator where it is not read to its end: what runs ahead ends with it.
+    Those ahead of the first weigh at most ``most`` together, by ``weigh``. Close the generator where it is
+    not read to its end: what runs ahead ends with it.
     """
     upcoming = iter(objects)
-    opened: deque[Opened] = deque()
+    following = next(upcoming, None)
+    opened: deque[Opened[Source, Block]] = deque()
+    weight = 0
     try:
         while True:
-            for source in islice(upcoming, 1 + ahead - len(opened)):
-                opened.append(Opened(source, read(source)))
+            while following is not None and len(opened) <= ahead:
+                more = weigh(following)
+                if opened and weight + more > most:
+                    break
+                weight += more
+                opened.append(Opened(following, read(following)))
+                following = next(upcoming, None)
             if not opened:
                 return
             yield opened[0]
             await opened[0].close()
-            opened.popleft()
+            weight -= weigh(opened.popleft().source)
     finally:
         for each in opened:
             await each.close()

@@ -9,6 +9,7 @@ from haulyard.records.formats.encoding import Recoder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+    from concurrent.futures import Executor
 
     from haulyard.models.body import Buffer
     from haulyard.records.formats.compression import Inflater
@@ -25,12 +26,14 @@ class Stream(Protocol):
         ...
 
 
-async def in_thread(work: Callable[[], T], give_up: Callable[[], None] = lambda: None) -> T:
-    """Return what ``work`` does in a thread.
+async def in_thread(
+    work: Callable[[], T], give_up: Callable[[], None] = lambda: None, *, lanes: Executor | None = None
+) -> T:
+    """Return what ``work`` does in a thread, one of ``lanes`` where they are given.
 
     Cancelled, it calls ``give_up`` and waits for the end: no thread outlives its caller.
     """
-    running = asyncio.get_running_loop().run_in_executor(None, work)
+    running = asyncio.get_running_loop().run_in_executor(lanes, work)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:

@@ -63,6 +63,11 @@ class Specification:
     uid: str = ""
 
     @property
+    def goes_to_an_address(self) -> bool:
+        """Whether `haul process` can go on with it, and not only the program that began it."""
+        return is_address(self.to)
+
+    @property
     def patterns(self) -> tuple[Pattern, ...]:
         """The filters, as `haulyard.transfer.filters.Filter` takes them."""
         return tuple(Pattern(include, text) for include, text in self.filters)
@@ -105,6 +110,11 @@ class Specification:
             raise JobError("the job does not say what goes where", hint="start over with --new")
         pairs = {name: tuple((one, other) for one, other in values.get(name, ())) for name in _PAIRS}
         return cls(**{**values, **pairs, **{name: tuple(values.get(name, ())) for name in _TUPLES}})
+
+
+def is_address(to: str) -> bool:
+    """Whether a job goes to a URL, and not to a function or whatever else takes an API's place."""
+    return to.lower().startswith(("http://", "https://", "${"))
 
 
 def _told(value: object) -> object:

@@ -16,6 +16,7 @@ from haulyard.journal.reporting.content import Step
 from haulyard.records import figures
 from haulyard.records.account import COMMAND, Account
 from haulyard.records.ledger import Ledger
+from haulyard.records.specification import is_address
 from haulyard.records.stages import FINISHED, LISTING, PROCESSING, UNKNOWN, stage_of
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ class RecordsStatus:
     @property
     def steps(self) -> list[Step]:
         """What to do next."""
-        return next_steps(self.name, self.stage, self.letters, is_running=self.is_running)
+        return next_steps(
+            self.name, self.stage, self.letters, is_running=self.is_running, is_ours=is_address(self.to)
+        )
 
     def lines(self) -> list[str]:
         """Return everything, for people."""
@@ -156,14 +159,18 @@ class RecordsStatus:
         return f"{running}; {wording.number(self.rate)} records a second{rest}"
 
 
-def next_steps(name: str, stage: str, letters: int, *, is_running: bool) -> list[Step]:
-    """Return what a person may want to do with a job now; ``letters`` are those that are not resolved."""
+def next_steps(name: str, stage: str, letters: int, *, is_running: bool, is_ours: bool = True) -> list[Step]:
+    """Return what a person may want to do with a job now; ``letters`` are those that are not resolved.
+
+    ``is_ours`` where `haul process` can go on with it, and not only the program that began it.
+    """
     if is_running:
         return [Step("see how it goes:", f"haul status {name}")]
-    again = [Step("go on:", f"haul process --job {name}")] if stage in {LISTING, PROCESSING} else []
+    is_open = stage in {LISTING, PROCESSING}
+    again = [Step("go on:", f"haul process --job {name}")] if is_open and is_ours else []
     look = Step("look at what failed:", f"haul process --dead-letters {name}")
     retry = Step("send again what failed:", f"haul process --retry-failed {name}")
-    failed = [look, retry] if letters else []
+    failed = [look, *([retry] if is_ours else [])] if letters else []
     return [*again, *failed, Step("see what happened:", f"haul report {name}")] if stage != UNKNOWN else []
 
 

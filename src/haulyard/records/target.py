@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from haulyard.config import Settings
 
-#: Bytes of an answer that are read; a longer one is an error, and no reason to fill the memory.
+#: Bytes of an answer that are read by default; a longer one is no reason to fill the memory.
 LONGEST_ANSWER: Final = 16 * 1024**2
 #: Seconds; a call that was cancelled is not worth waiting for, since its key tells the API that it was there.
 _SETTLE: Final = 0.05
@@ -27,11 +27,16 @@ _SAFE: Final = "/:@!$&'()*+,;=-._~%"
 
 
 class Answer(NamedTuple):
-    """What came back: names of ``headers`` are lower case."""
+    """What came back: names of ``headers`` are lower case.
+
+    ``each`` has what is kept of it for each record of the call, in their order, where a target can tell that
+    apart; else the whole ``body`` is kept for each.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    each: Sequence[bytes] = ()
 
 
 class Target(Protocol):
@@ -48,6 +53,7 @@ class Target(Protocol):
         Raises:
             TransportError: No answer came.
             RecordError: It was refused for good, whatever the status.
+            ApiDenied, ApiUnavailable: No call can succeed; the run ends with it.
         """
         ...
 
@@ -58,13 +64,17 @@ class Target(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """An HTTP API: ``url`` and ``headers`` may hold ``${VARIABLES}``; ``timeout`` of a call in seconds."""
+    """An HTTP API: ``url`` and ``headers`` may hold ``${VARIABLES}``; ``timeout`` of a call in seconds.
+
+    An answer of more than ``longest`` bytes is an error.
+    """
 
     url: str
     method: str = "POST"
     headers: Sequence[tuple[str, str]] = ()
     media_type: str = "application/json"
     timeout: float = 30.0
+    longest: int = LONGEST_ANSWER
 
 
 class HttpTarget:
@@ -84,6 +94,7 @@ class HttpTarget:
         self._path = quote(url.path or "/", safe=_SAFE)
         self._query = url.query
         self._method = api.method
+        self._longest = api.longest
         # As it was given: what its variables hold is nobody's business.
         self.name = api.url.partition("?")[0]
         self._headers = {"content-type": api.media_type, "accept": "application/json, */*;q=0.5"}
@@ -113,7 +124,7 @@ class HttpTarget:
         )
         # The head is needed after the body: reading it closes the answer.
         status, headers = response.status, response.headers
-        return Answer(status, headers, await response.read(LONGEST_ANSWER))
+        return Answer(status, headers, await response.read(self._longest))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -27,6 +27,9 @@ MANDATORY_SECONDS = 10 * 60
 # After a renewal that failed or gave nothing newer, while the credentials still live.
 _PAUSE_SECONDS = 30
 
+# botocore alone, of all that AWS makes, does not know AWS_REGION; STS is asked in a region.
+_REGION = ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)
+
 MISSING_HINT = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile with --profile or AWS_PROFILE, "
     "run `aws sso login` or `aws configure`, or read a public bucket with --no-sign-request"
@@ -55,8 +58,9 @@ class Credentials:
 class CredentialsProvider:
     """Credentials for each request: found at the first, renewed before they expire.
 
-    ``profile`` is one that was asked for (by a flag, not by AWS_PROFILE): as in botocore, it wins over keys
-    in the environment. ``fixed`` are keys given by the caller, ``anonymous`` means unsigned requests.
+    ``profile`` is one that was asked for by a flag: as in botocore, it wins over keys in the environment.
+    ``named`` is one that a setting names (AWS_PROFILE, HAUL_PROFILE, ``haul.toml`` …), which does not.
+    ``fixed`` are keys given by the caller, ``anonymous`` means unsigned requests.
     Sharing one provider between tasks is what it is for: however many need new credentials, one fetches.
     """
 
@@ -64,18 +68,20 @@ class CredentialsProvider:
         self,
         *,
         profile: str = "",
+        named: str = "",
         environ: Mapping[str, str] | None = None,
         fixed: Credentials | None = None,
         anonymous: bool = False,
     ) -> None:
         self.anonymous = anonymous
         self._profile = profile
+        self._named = named
         self._environ = os.environ if environ is None else environ
         self._fixed = fixed
         self._current: Credentials | None = None
         self._retry_at = 0.0
         self._lock = asyncio.Lock()
-        self._botocore = _BotocoreChain(profile)
+        self._botocore = _BotocoreChain(profile, named)
 
     async def get(self, now: float) -> Credentials | None:
         """Return credentials that are valid at ``now`` (seconds since the epoch), None to sign nothing.
@@ -147,7 +153,7 @@ class CredentialsProvider:
     async def _fetch(self, *, again: bool = False) -> Credentials:
         if self._fixed is not None:
             return self._fixed
-        found = read_static(self._environ, self._profile)
+        found = read_static(self._environ, self._profile, self._named)
         if found is not None:
             return found
         # Only here: the other sources need neither threads nor the half second that botocore takes.
@@ -156,17 +162,18 @@ class CredentialsProvider:
         return await to_thread.run_sync(lambda: self._botocore.fetch(again=again), abandon_on_cancel=True)
 
 
-def read_static(environ: Mapping[str, str], profile: str = "") -> Credentials | None:
+def read_static(environ: Mapping[str, str], profile: str = "", named: str = "") -> Credentials | None:
     """Return the static keys that botocore's chain would choose, None where only botocore can tell.
 
-    ``profile`` is one that was asked for explicitly. Its order: environment (not with an explicit
-    profile), assumed role, web identity, SSO, credentials file, login, process, config file.
+    ``profile`` is one that was asked for explicitly, ``named`` one that a setting names, else the environment
+    names it. Its order: environment (not with an explicit profile), assumed role, web identity, SSO,
+    credentials file, login, process, config file.
 
     Raises:
         ConfigError: The profile does not exist, or a file is not in INI form.
     """
     files = read_files(environ)
-    wanted = profile or profile_name(environ)
+    wanted = profile or named or profile_name(environ)
     if wanted is not None and wanted not in files.profiles:
         raise missing_profile(wanted, files)
     if not profile and environ.get("AWS_ACCESS_KEY_ID"):
@@ -225,8 +232,9 @@ def _renewal_hint(provider: str) -> str:
 class _BotocoreChain:
     """botocore's own chain; its methods block, for minutes if the network does."""
 
-    def __init__(self, profile: str) -> None:
+    def __init__(self, profile: str, named: str = "") -> None:
         self._profile = profile
+        self._named = named
         self._session: Any = None
         self._source: Any = None
 
@@ -265,7 +273,11 @@ class _BotocoreChain:
                 code="ExpiredToken",
                 hint="run the same command again and give a new code",
             )
-        self._session = Session(profile=self._profile or None)
+        variables: dict[str, Any] = {"region": _REGION}
+        if self._named and not self._profile:
+            # Where a setting names the profile, the environment does not; keys in it still go before.
+            variables["profile"] = (None, [], self._named, None)
+        self._session = Session(variables, profile=self._profile or None)
         source = self._session.get_credentials()
         if source is None:
             raise S3CredentialsError("no AWS credentials were found", hint=MISSING_HINT)
@@ -288,6 +300,11 @@ def _translate(error: Exception) -> HaulError:
     sso = (exceptions.SSOError, exceptions.SSOTokenLoadError, exceptions.UnauthorizedSSOTokenError)
     if isinstance(error, sso):
         return S3CredentialsError(f"AWS SSO: {text}", hint="run `aws sso login`, then the same command again")
+    if isinstance(error, exceptions.NoRegionError):
+        return S3CredentialsError(
+            "a role is to be assumed, and STS is asked for that in a region, which is not set",
+            hint="set AWS_REGION, or region in the profile",
+        )
     if isinstance(error, exceptions.PartialCredentialsError):
         return S3CredentialsError(text, hint="set both the access key and the secret key")
     code = ""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from haulyard.s3.layers.sign import Transport
     from haulyard.stores.access import Probe
     from haulyard.stores.base import Capabilities
+    from haulyard.url import S3Url
 
 
 class Connection:
@@ -69,6 +70,7 @@ class Connection:
         )
         self.credentials = CredentialsProvider(
             profile=settings.profile if settings.profile_chosen else "",
+            named=settings.profile,
             environ=settings.environment,
             fixed=credentials,
             anonymous=settings.no_sign_request,
@@ -105,6 +107,19 @@ class Connection:
             ),
             validate_checksums=settings.response_checksum_validation == "when_supported",
         )
+
+    def begin_in(self, url: S3Url) -> None:
+        """Reach the bucket of ``url`` as that says: in its region, by its kind of endpoint.
+
+        Only what an ``https://`` form of AWS says beyond the name counts, and nothing where the settings name
+        an endpoint of their own. A region that the bucket itself told goes before.
+        """
+        if self.endpoint.endpoint_url:
+            return
+        if url.region and not self.regions.get(url.bucket):
+            self.regions.learn(url.bucket, url.region)
+        if url.dualstack or url.fips or url.accelerate:
+            self.signer.reach(url.bucket, dualstack=url.dualstack, fips=url.fips, accelerate=url.accelerate)
 
     def bucket(self, name: str) -> S3Store:
         """Return the store of one bucket, or of an access point given by its ARN."""

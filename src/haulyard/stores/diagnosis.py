@@ -108,6 +108,7 @@ def find_keys(settings: Settings) -> Keys | None:
     """
     provider = CredentialsProvider(
         profile=settings.profile if settings.profile_chosen else "",
+        named=settings.profile,
         environ=settings.environment,
         anonymous=settings.no_sign_request,
     )

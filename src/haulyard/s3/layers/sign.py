@@ -55,6 +55,8 @@ class Signer:
         self._credentials = credentials
         self._regions = regions
         self._clock = clock
+        #: The endpoints of buckets that were asked for by a kind of their own.
+        self._kinds: dict[str, EndpointConfig] = {}
         #: Seconds to add to this machine's clock, learned from the server's Date header.
         self.skew = 0.0
 
@@ -64,7 +66,16 @@ class Signer:
 
     def address(self, bucket: str) -> Address:
         """Return where ``bucket`` is reached, by all that is known of it now."""
-        return resolve(self._endpoint, bucket, self._regions.get(bucket))
+        return resolve(self._kinds.get(bucket, self._endpoint), bucket, self._regions.get(bucket))
+
+    def reach(self, bucket: str, *, dualstack: bool, fips: bool, accelerate: bool) -> None:
+        """Reach ``bucket`` by endpoints of these kinds from now on, besides those of the settings."""
+        kind = self._kinds.get(bucket, self._endpoint)
+        self._kinds[bucket] = kind._replace(
+            dualstack=kind.dualstack or dualstack,
+            fips=kind.fips or fips,
+            accelerate=kind.accelerate or accelerate,
+        )
 
     async def __call__(self, request: Request) -> HttpAnswer:
         """Send one attempt of ``request``."""

@@ -1,0 +1,138 @@
+"""Whether what comes of one file after the other makes one table, decided in the order of the files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from haulyard.errors import IngestError
+from haulyard.ingest.conforming import fitted
+from haulyard.ingest.drift import Columns, check_known, check_names, lossless, united
+from haulyard.ingest.model import ConvergedLaterError
+from haulyard.records.formats.detection import format_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+    from haulyard.ingest.conforming import Shaper
+    from haulyard.ingest.model import Piece, ReadOptions, SourceFile
+
+#: Formats whose rows all have the same columns, so that those of a file are known from its beginning.
+_REGULAR: Final = frozenset(("csv", "tsv", "parquet"))
+
+
+class Agreement:
+    """What is known of the columns so far.
+
+    Without a schema in ``shaper`` the first piece decides, and with ``is_widening`` the widest of all.
+    """
+
+    def __init__(self, options: ReadOptions, shaper: Shaper, *, is_widening: bool = False) -> None:
+        self._options = options
+        self._shaper = shaper
+        self._is_widening = is_widening
+        #: The columns of each file that is being read; of Parquet with their types.
+        self._found: dict[SourceFile, tuple[str, ...]] = {}
+        self._typed: dict[SourceFile, Columns] = {}
+        self._checked: set[SourceFile] = set()
+        self._seen: dict[str, None] = {}
+        self._first: tuple[str, tuple[str, ...]] | None = None
+        self._parquet: Columns | None = None
+        self._schema: pa.Schema | None = None
+
+    def found(self, source: SourceFile, names: Sequence[str], schema: pa.Schema | None = None) -> None:
+        """Take note of a file's own columns; of Parquet their types are known."""
+        self._found[source] = tuple(names)
+        if schema is not None:
+            self._typed[source] = Columns(source.uri, schema)
+
+    def agreed(self, piece: Piece) -> Piece:
+        """Return a piece as it goes with those before it.
+
+        Raises:
+            IngestError: The file's columns differ in a way that is not allowed.
+            ConvergedLaterError: The columns found so far cannot hold what came.
+        """
+        source = piece.source
+        form = self._options.format or format_of(source.key)
+        if source not in self._checked and (source in self._typed or form in _REGULAR):
+            self._check(source)
+        if self._shaper.schema is not None or self._schema == piece.batch.schema:
+            return piece
+        if self._schema is None:
+            self._schema = piece.batch.schema
+            return piece
+        wider = lossless(self._schema, piece.batch.schema)
+        if wider is None:
+            raise ConvergedLaterError
+        if self._is_widening:
+            self._schema = wider
+            return piece
+        if wider != self._schema:
+            raise ConvergedLaterError
+        return piece._replace(batch=_fitted(piece.batch, wider))
+
+    def ended(self, source: SourceFile) -> None:
+        """Take note that all of a file was read.
+
+        Raises:
+            IngestError: The file's columns differ in a way that is not allowed.
+        """
+        if source not in self._checked:
+            self._check(source)
+        for known in (self._found, self._typed):
+            known.pop(source, None)
+        self._checked.discard(source)
+
+    def finished(self) -> None:
+        """Take note that all files were read; ConfigError where none has a column that is wanted."""
+        if self._first is not None and self._options.columns is not None and self._options.schema is None:
+            check_known("the table", self._options.columns, tuple(self._seen))
+
+    def _check(self, source: SourceFile) -> None:
+        self._checked.add(source)
+        drift = self._options.on_drift
+        own = dict.fromkeys((*self._found.get(source, ()), *(name for name, _ in source.partitions)))
+        self._seen |= own
+        if self._options.columns is not None and self._options.schema is None and drift != "add-columns":
+            check_known(source.uri, self._options.columns, tuple(own))
+        names = self._wanted(own)
+        if self._options.schema is not None:
+            self._check_pinned(source, names, self._options.schema)
+        if self._first is None:
+            self._first = source.uri, names
+        else:
+            check_names(*self._first, source.uri, names, drift)
+        typed = self._typed.get(source)
+        if typed is None or self._options.schema is not None:
+            return
+        import pyarrow as pa
+
+        typed = Columns(source.uri, pa.schema([f for f in typed.schema if f.name in set(names)]))
+        self._parquet = typed if self._parquet is None else united(self._parquet, typed, drift)
+
+    def _check_pinned(self, source: SourceFile, names: Sequence[str], schema: pa.Schema) -> None:
+        if self._options.columns is None and (more := [name for name in names if name not in schema.names]):
+            raise IngestError(
+                f"{source.uri} has a column {more[0]!r}, which the schema has not",
+                hint="add it to the schema, or name the columns that are wanted",
+            )
+        missing = [name for name in schema.names if name not in names]
+        if missing and self._options.on_drift != "add-columns":
+            raise IngestError(
+                f"{source.uri} has no column {missing[0]!r}, which the schema has",
+                hint="--on-drift add-columns makes nulls where a file lacks a column",
+            )
+
+    def _wanted(self, names: Mapping[str, None]) -> tuple[str, ...]:
+        columns = self._options.columns
+        return tuple(names) if columns is None else tuple(name for name in columns if name in names)
+
+
+def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    try:
+        return fitted(batch, schema)
+    except ValueError as error:
+        # An integer that a double cannot hold, say.
+        raise ConvergedLaterError from error

@@ -1,0 +1,253 @@
+"""One file as pieces, whatever is in it: Parquet by its row groups, text by `haulyard.ingest.text`."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from haulyard.errors import ConfigError, IngestError
+from haulyard.events import Warned
+from haulyard.ingest.fetching import Stream
+from haulyard.ingest.model import Piece
+from haulyard.ingest.parquet import NotParquetError, ParquetReading, read_footer
+from haulyard.ingest.pruning import row_groups
+from haulyard.records.formats.detection import PARQUET_MAGIC, format_of, promised_compression
+from haulyard.records.reading_streams import in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from concurrent.futures import Executor
+
+    import pyarrow as pa
+
+    from haulyard.events import Emit
+    from haulyard.ingest.conforming import Shaper
+    from haulyard.ingest.model import ReadOptions, SourceFile
+    from haulyard.ingest.parquet import Footer
+    from haulyard.models.body import Buffer
+
+    #: Is told the names of a file's own columns, and of Parquet their types.
+    Found = Callable[[SourceFile, Sequence[str], pa.Schema | None], None]
+
+
+NO_TAILS: Final[Mapping[str, Buffer]] = {}
+
+
+class Surroundings(NamedTuple):
+    """What files share: options, threads that parse, who is told; and the bytes that one may hold.
+
+    ``tails`` are the last bytes of files of which they are known, by URI.
+    """
+
+    options: ReadOptions
+    lanes: Executor
+    emit: Emit
+    memory: int
+    tails: Mapping[str, Buffer] = NO_TAILS
+
+
+class Opened(NamedTuple):
+    """What a file turned out to be: Parquet with this footer, or else text, read with ``options``."""
+
+    footer: Footer | None
+    options: ReadOptions
+
+
+async def examine(source: SourceFile, around: Surroundings) -> Opened:
+    """Find out what a file is: by its name, and where that is wrong by its content, with a warning.
+
+    Raises:
+        IngestError: It is Parquet and damaged, or not what ``around.options`` say.
+    """
+    options = around.options
+    form = options.format or format_of(source.key)
+    if form != "parquet":
+        return Opened(None, options)
+    try:
+        return Opened(await read_footer(source, around.tails.get(source.uri, b"")), options)
+    except NotParquetError as error:
+        if options.format:
+            raise IngestError(
+                f"{source.uri} is no Parquet", hint="leave the format out, and it is found out"
+            ) from None
+        found = format_of("", error.head) or "csv"
+        if b"\0" in error.head or not error.head:
+            raise IngestError(
+                f"{source.uri} is no Parquet, as its name says, nor any text", hint="upload it again"
+            ) from None
+        around.emit(Warned(f"{source.uri} is no Parquet, as its name says: it is read as {found}"))
+        return Opened(None, replace(options, format=found))
+
+
+async def pieces_of(
+    source: SourceFile, around: Surroundings, shaper: Shaper, found: Found
+) -> AsyncGenerator[Piece]:
+    """Yield the rows of one file as ``shaper`` makes them; at least one piece, which may be empty.
+
+    Raises:
+        IngestError: The file is damaged, was replaced, or is not what it must be.
+    """
+    opened = await examine(source, around)
+    footer = opened.footer
+    if footer is None:
+        around = around._replace(options=replace(opened.options, columns=shaper.text_columns()))
+        while footer is None:
+            async with Stream(source, around.memory) as stream:
+                if (await stream.head())[:4] == PARQUET_MAGIC:
+                    footer = await unnamed_footer(source, around)
+                    continue
+                try:
+                    async with aclosing(_text(source, stream, around, shaper, found)) as pieces:
+                        async for piece in pieces:
+                            yield piece
+                except _SpeltOtherwiseError as error:
+                    around = around._replace(options=replace(around.options, columns=error.columns))
+                else:
+                    return
+    async with aclosing(_parquet(source, around, shaper, found, footer)) as pieces:
+        async for piece in pieces:
+            yield piece
+
+
+async def unnamed_footer(source: SourceFile, around: Surroundings) -> Footer:
+    """Return the footer of Parquet that was taken for text.
+
+    Raises:
+        IngestError: It must be text.
+    """
+    if around.options.format:
+        raise IngestError(
+            f"{source.uri} is Parquet, not {around.options.format}",
+            hint="leave the format out, and it is found out",
+        )
+    if format_of(source.key) is not None or promised_compression(source.key):
+        around.emit(Warned(f"{source.uri} is Parquet, whatever its name says, and is read as that"))
+    try:
+        return await read_footer(source)
+    except NotParquetError:
+        raise IngestError(
+            f"{source.uri} begins like Parquet and does not end like it", hint="upload it again"
+        ) from None
+
+
+class _SpeltOtherwiseError(Exception):
+    """The file has the ``columns`` that a condition names in upper or lower case; nothing was read yet."""
+
+    def __init__(self, columns: tuple[str, ...]) -> None:
+        super().__init__()
+        self.columns = columns
+
+
+async def _text(
+    source: SourceFile, stream: Stream, around: Surroundings, shaper: Shaper, found: Found
+) -> AsyncGenerator[Piece]:
+    from haulyard.ingest.text import text_pieces
+
+    schema = None
+    own = {name for name, _ in source.partitions}
+    if shaper.schema is not None:
+        import pyarrow as pa
+
+        schema = pa.schema([field for field in shaper.schema if field.name not in own])
+    options = replace(around.options, memory=around.memory)
+
+    def noted(names: Sequence[str]) -> None:
+        found(source, names, None)
+        try:
+            columns = shaper.spelt(names)
+        except ConfigError:
+            # JSON may show more columns later; else the first batch tells.
+            return
+        if columns is not None and columns != options.columns:
+            raise _SpeltOtherwiseError(columns)
+
+    row = 1
+    pieces = text_pieces(
+        source,
+        aiter(stream),
+        options,
+        schema,
+        around.lanes,
+        emit=around.emit,
+        found=noted,
+    )
+    async with aclosing(pieces):
+        async for piece in pieces:
+            if shaper.is_idle(source, piece.batch.schema):
+                yield piece
+                continue
+            batch = piece.batch
+            work = await in_thread(lambda: shaper(source, batch, row), lanes=around.lanes)  # noqa: B023 -- awaited
+            rejects = [*piece.rejects, *work.rejects]
+            filtered = piece.filtered + work.filtered
+            yield piece._replace(batch=work.batch, rejects=rejects, filtered=filtered)
+            row += piece.rows
+
+
+async def _parquet(
+    source: SourceFile, around: Surroundings, shaper: Shaper, found: Found, footer: Footer
+) -> AsyncGenerator[Piece]:
+    _check_unique(source, footer.schema.names)
+    found(source, footer.schema.names, footer.schema)
+    whole = shaper.extended(footer.schema, source)
+    columns = _columns(footer, whole, shaper)
+    metadata = footer.metadata
+    groups = list(range(metadata.num_row_groups))
+    condition = shaper.filter(whole)
+    if (
+        condition is not None
+        and condition.expression is not None
+        and _agree(condition.columns, whole, shaper)
+    ):
+        groups = row_groups(metadata, condition.expression, source, shaper.partitions)
+    read = 0
+    stored = len(footer.held)
+    reading = ParquetReading(
+        source, footer, columns, groups, around.memory, around.lanes, partial(shaper, source)
+    )
+    async with aclosing(reading.batches()) as batches:
+        async for work, fetched in batches:
+            read += work.rows
+            yield Piece(source, work.batch, work.rejects, work.rows, fetched + stored, work.filtered)
+            stored = 0
+    if read < footer.rows or not footer.rows:
+        # The row groups that were passed over count as what was left out.
+        import pyarrow as pa
+
+        fields = [footer.schema.field(name) for name in columns]
+        empty = [pa.array([], field.type) for field in fields]
+        batch = pa.RecordBatch.from_arrays(empty, schema=pa.schema(fields))
+        passed = footer.rows - read
+        yield Piece(source, shaper(source, batch, 1).batch, (), passed, stored, passed)
+
+
+def _columns(footer: Footer, whole: pa.Schema, shaper: Shaper) -> list[str]:
+    """Return the file's own columns that are needed, in the order in which they are wanted."""
+    if shaper.schema is not None:
+        wanted = shaper.schema.names
+    else:
+        condition = shaper.filter(whole)
+        wanted = list(whole.names if shaper.columns is None else shaper.columns)
+        wanted += condition.columns if condition is not None else ()
+    names = set(footer.schema.names)
+    return list(dict.fromkeys(name for name in wanted if name in names))
+
+
+def _check_unique(source: SourceFile, names: Sequence[str]) -> None:
+    if len(set(names)) < len(names):
+        double = next(name for number, name in enumerate(names) if name in names[:number])
+        raise IngestError(
+            f"{source.uri} has several columns named {double!r}",
+            hint="write it again with names of their own",
+        )
+
+
+def _agree(columns: Sequence[str], whole: pa.Schema, shaper: Shaper) -> bool:
+    """Whether the file has the condition's columns as the table has them, so that its statistics tell."""
+    if shaper.schema is None:
+        return True
+    return all(
+        name in whole.names and whole.field(name).type == shaper.schema.field(name).type for name in columns
+    )

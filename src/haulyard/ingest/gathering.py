@@ -1,0 +1,89 @@
+"""All pieces of a dataset as one table in memory."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from haulyard.ingest.conforming import fitted
+from haulyard.ingest.drift import lossless
+from haulyard.ingest.model import ConvergedLaterError
+from haulyard.ingest.schema import SchemaInfo, columns_of
+from haulyard.ingest.tallying import Tally
+from haulyard.records.reading_streams import in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from haulyard.ingest.dataset import Dataset
+    from haulyard.ingest.model import Reject
+    from haulyard.ingest.where import Where
+
+
+async def gathered(
+    dataset: Dataset, where: Where | None, max_rejects: int, on_reject: Callable[[Reject], None] | None
+) -> tuple[pa.Table, SchemaInfo]:
+    """Return the table and what is known of its columns.
+
+    Files are read once where the types found on the way hold all rows, else once more with those of all.
+
+    Raises:
+        IngestError: More rows than ``max_rejects`` do not fit, or a file cannot be read.
+        ConfigError: The condition or a column is wrong.
+    """
+    try:
+        return await _once(dataset, None, where, max_rejects, on_reject)
+    except ConvergedLaterError:
+        return await _once(dataset, await dataset.schema(), where, max_rejects, on_reject)
+
+
+async def _once(
+    dataset: Dataset,
+    schema: pa.Schema | None,
+    where: Where | None,
+    max_rejects: int,
+    on_reject: Callable[[Reject], None] | None,
+) -> tuple[pa.Table, SchemaInfo]:
+    batches: list[pa.RecordBatch] = []
+    rejects: list[Reject] = []
+    tally = Tally(max_rejects)
+    filtered = 0
+    widest = schema
+    async with aclosing(dataset.pieces(schema, where, widening=True)) as pieces:
+        async for piece in pieces:
+            tally.count(piece.rejects)
+            # Told at the end: all may have to be read again.
+            rejects += piece.rejects if on_reject is not None else ()
+            filtered += piece.filtered
+            batch = piece.batch
+            if widest is None:
+                widest = batch.schema
+            elif batch.schema != widest:
+                widest = lossless(widest, batch.schema)
+                if widest is None:
+                    raise ConvergedLaterError
+            if batch.num_rows:
+                batches.append(batch)
+    if widest is None:
+        widest = await dataset.schema()
+    if all(batch.schema.equals(widest) for batch in batches):
+        # Nothing is copied then.
+        table = _table(batches, widest)
+    else:
+        table = await in_thread(lambda: _table(batches, widest))
+    if on_reject is not None:
+        for reject in rejects:
+            on_reject(reject)
+    files = len(dataset.files)
+    return table, SchemaInfo(columns_of(table), table.num_rows, tally.rejected, filtered, files)
+
+
+def _table(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    # What fields say in their metadata is of no use outside of this room.
+    schema = pa.schema([field.remove_metadata() for field in schema])
+    try:
+        return pa.Table.from_batches([fitted(batch, schema) for batch in batches], schema)
+    except pa.ArrowException as error:
+        raise ConvergedLaterError from error

@@ -1,0 +1,101 @@
+"""The values that go between the modules of this room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+    from haulyard.records.model import Compression, Format
+    from haulyard.stores.base import Store
+
+#: What is done with files whose columns differ.
+Drift = Literal["fail", "widen", "add-columns"]
+
+#: Of a rejected row so many bytes are kept at most.
+KEPT_ROW: Final = 64 * 1024
+
+
+class SourceFile(NamedTuple):
+    """One file that is read: ``uri`` names it to people, ``size`` is in stored bytes.
+
+    ``partitions`` are the columns that its path gives, as in ``dt=2026-01-01/``, with their text.
+    """
+
+    store: Store
+    key: str
+    uri: str
+    size: int
+    etag: str
+    version_id: str = ""
+    partitions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How files become rows.
+
+    ``""`` for ``format``, ``compression`` and ``delimiter`` means "find out"; ``encoding=""`` means UTF-8, or
+    what a byte order mark says. ``header`` None finds out whether the first line has names;
+    ``names`` gives them where there is no header. ``columns`` are those that are wanted, all where None.
+    ``schema`` pins names and types. ``nulls`` are the texts that mean null. ``hive`` makes columns of
+    ``name=value`` directories. ``memory`` bounds what is held at a time, in bytes.
+    """
+
+    format: Format | Literal[""] = ""
+    compression: Compression | Literal["none"] = ""
+    encoding: str = ""
+    delimiter: str = ""
+    quote: str = '"'
+    escape: str = ""
+    header: bool | None = None
+    names: tuple[str, ...] = ()
+    columns: tuple[str, ...] | None = None
+    schema: pa.Schema | None = None
+    nulls: tuple[str, ...] = ("", "NA", "N/A", "NULL", "null", "NaN", "nan", "n/a", "None", "#N/A")
+    on_drift: Drift = "fail"
+    hive: bool = True
+    memory: int = 512 * 1024**2
+
+
+class Reject(NamedTuple):
+    """A row that does not fit, and why.
+
+    ``line`` counts from 1: the physical line on which the row begins; the row's number for JSON arrays and
+    Parquet. ``column`` and ``value`` name what does not parse, both empty where the row as a whole does not
+    fit. ``raw`` is the row's beginning as it stands in the file, at most `KEPT_ROW` bytes.
+    """
+
+    uri: str
+    line: int
+    reason: str
+    column: str = ""
+    value: str = ""
+    raw: bytes = b""
+
+
+class Piece(NamedTuple):
+    """Rows of one file that follow each other: ``rows == batch.num_rows + len(rejects) + filtered``.
+
+    ``stored`` is the number of stored bytes that were read for it; ``filtered`` counts the good rows that
+    a condition left out.
+    """
+
+    source: SourceFile
+    batch: pa.RecordBatch
+    rejects: Sequence[Reject]
+    rows: int
+    stored: int
+    filtered: int = 0
+
+
+class ConvergedLaterError(Exception):
+    """Rows were met that the types found so far cannot hold without loss: read again with the types of all.
+
+    Raised by `Dataset.pieces` when it was called without a schema; whoever has taken pieces by then throws
+    them away, asks for `Dataset.schema`, and begins again with it.
+    """

@@ -1,0 +1,123 @@
+"""The columns of all files, from footers and from all rows of text, several files at a time."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from haulyard.ingest.drift import Columns, check_names, united
+from haulyard.ingest.fetching import Stream
+from haulyard.ingest.file_reading import examine, unnamed_footer
+from haulyard.records.formats.detection import PARQUET_MAGIC
+from haulyard.records.reading_ahead import opened_ahead
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from haulyard.ingest.file_reading import Surroundings
+    from haulyard.ingest.model import Drift, SourceFile
+    from haulyard.ingest.text import TextProfile
+
+#: Files that are looked at at a time, at most.
+_FILES: Final = 32
+
+
+class _Found(NamedTuple):
+    """What one file has: columns of Parquet, or a profile of text."""
+
+    source: SourceFile
+    names: Sequence[str]
+    columns: Columns | None = None
+    profile: TextProfile | None = None
+
+
+async def columns_of(
+    files: Sequence[SourceFile],
+    around: Surroundings,
+    partitions: Mapping[str, pa.DataType],
+    wanted: Sequence[str] | None,
+) -> pa.Schema:
+    """Return the columns of all files together, those of their paths behind them.
+
+    Raises:
+        IngestError: They differ in a way that is not allowed in a column that is ``wanted`` (None for all),
+            or one cannot be read.
+    """
+
+    def read(source: SourceFile) -> AsyncGenerator[_Found]:
+        return _looked_at(source, around)
+
+    whole = _Whole(around.options.on_drift, None if wanted is None else frozenset(wanted))
+    weight = around.memory
+    ahead = opened_ahead(
+        files, read, ahead=_FILES - 1, weigh=lambda each: min(each.size, weight), most=4 * weight
+    )
+    async with aclosing(ahead) as opened:
+        async for each in opened:
+            async with aclosing(each.blocks()) as blocks:
+                async for found in blocks:
+                    whole.add(found)
+    return whole.schema(partitions)
+
+
+class _Whole:
+    """What is known of the columns of all files so far."""
+
+    def __init__(self, drift: Drift, wanted: frozenset[str] | None) -> None:
+        self._drift = drift
+        self._wanted = wanted
+        self._first: tuple[str, tuple[str, ...]] | None = None
+        self._columns: Columns | None = None
+        self._text: TextProfile | None = None
+        self._begun = ""
+
+    def add(self, found: _Found) -> None:
+        """Add the columns of one file; IngestError where they may not differ as they do."""
+        uri, drift = found.source.uri, self._drift
+        names = [*found.names, *(name for name, _ in found.source.partitions)]
+        kept = tuple(dict.fromkeys(name for name in names if self._wanted is None or name in self._wanted))
+        self._first = self._first or (uri, kept)
+        check_names(*self._first, uri, kept, drift)
+        if found.columns is not None:
+            known = self._columns
+            self._columns = (
+                found.columns if known is None else united(known, found.columns, drift, self._wanted)
+            )
+        if found.profile is not None:
+            from haulyard.ingest.text import merge
+
+            self._begun = self._begun or uri
+            self._text = found.profile if self._text is None else merge(self._text, found.profile)
+
+    def schema(self, partitions: Mapping[str, pa.DataType]) -> pa.Schema:
+        """Return all columns, those of ``partitions`` last."""
+        import pyarrow as pa
+
+        found = self._columns
+        if self._text is not None:
+            from haulyard.ingest.text import types_of
+
+            text = Columns(self._begun, types_of(self._text))
+            # Types of text are found out, so that those of Parquet decide only as far as they can.
+            found = text if found is None else united(found, text, "add-columns")
+        schema = pa.schema([]) if found is None else found.schema
+        added = [pa.field(name, kind) for name, kind in partitions.items() if name not in schema.names]
+        return pa.schema([*schema, *added])
+
+
+async def _looked_at(source: SourceFile, around: Surroundings) -> AsyncGenerator[_Found]:
+    opened = await examine(source, around)
+    footer = opened.footer
+    if footer is None:
+        async with Stream(source, around.memory) as stream:
+            if (await stream.head())[:4] != PARQUET_MAGIC:
+                from haulyard.ingest.text import text_profile
+
+                options = opened.options
+                profile = await text_profile(source, aiter(stream), options, around.lanes, emit=around.emit)
+                yield _Found(source, tuple(profile.columns), profile=profile)
+                return
+        footer = await unnamed_footer(source, around)
+    yield _Found(source, footer.schema.names, Columns(source.uri, footer.schema))

@@ -1,0 +1,78 @@
+"""What blocks of CSV say of the types of their columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from haulyard.ingest.text.arrow_csv import has_lone_returns
+from haulyard.ingest.text.evidence import evidence_of, is_number, is_suspicious
+from haulyard.ingest.text.exact import parse_exactly
+from haulyard.ingest.text.padding import padded_fields, padded_values
+from haulyard.ingest.text.profile import TextProfile
+from haulyard.ingest.text.values import array_of, read_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from haulyard.ingest.text.layout import Layout
+
+
+def profile_block(
+    data: bytes, layout: Layout, hopeful: Mapping[str, list[str]], *, as_text: bool = False
+) -> TextProfile:
+    """Return what a block of whole records says of some columns.
+
+    ``hopeful`` has them with the kinds of values to look for; ``as_text`` takes values as they are written.
+    """
+    names = list(hopeful)
+    texts = {name: pa.string() for name in names if as_text or not hopeful[name]}
+    rejected = 0
+    table = _table_of(data, layout, names, texts)
+    if table is None:
+        parsed = parse_exactly(data, layout, pa.schema((name, pa.string()) for name in names))
+        table, rejected = parsed.batch, len(parsed.rejects)
+        raw = {name: array_of(table, name) for name in names}
+    else:
+        raw = numbers_as_text(data, layout, table)
+    columns = {
+        name: evidence_of(array_of(table, name), raw.get(name), hopeful[name], layout.uri) for name in names
+    }
+    return TextProfile(columns, table.num_rows + rejected, rejected)
+
+
+def _table_of(
+    data: bytes, layout: Layout, names: Sequence[str], types: Mapping[str, pa.DataType]
+) -> pa.Table | None:
+    """Return columns of the types that pyarrow finds; None where anything is wrong with any row."""
+    try:
+        text = data if layout.charset.is_utf8 else layout.charset.utf8(data)
+        if has_lone_returns(text):
+            return None
+        table = read_columns(text, layout, types, names)
+    except (pa.ArrowInvalid, UnicodeDecodeError):
+        return None
+    # What is not UTF-8 is read as binary.
+    return None if any(pa.types.is_binary(field.type) for field in table.schema) else table
+
+
+def numbers_as_text(data: bytes, layout: Layout, table: pa.Table | pa.RecordBatch) -> dict[str, pa.Array]:
+    """Return those columns of numbers as text of which the numbers do not tell everything."""
+    numbers = [field.name for field in table.schema if is_number(field.type)]
+    if not numbers:
+        return {}
+    padded = padded_fields(data, layout.dialect.delimiter)
+    if padded:
+        strings = [array_of(table, field.name) for field in table.schema if pa.types.is_string(field.type)]
+        padded -= sum(map(padded_values, strings))
+    if not padded:
+        # All of them are in columns of text.
+        numbers = [name for name in numbers if is_suspicious(array_of(table, name))]
+        if not numbers:
+            return {}
+    types = dict.fromkeys(numbers, pa.string())
+    again = _table_of(data, layout, numbers, types)
+    if again is None:
+        again = parse_exactly(data, layout, pa.schema(types)).batch
+    return {name: array_of(again, name) for name in numbers}

@@ -1,0 +1,212 @@
+"""What the values of a column say about its type: counted block by block, merged over files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from haulyard.ingest.text.dates import WAYS, dates
+from haulyard.ingest.text.values import as_type
+from haulyard.ingest.text.widening import joined
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: The kinds of values that are counted, with the types of their columns; of kinds that fit as well as each
+#: other, the first is chosen.
+KINDS: Final[Mapping[str, pa.DataType]] = {
+    "YYYYMMDD": pa.date32(),
+    "int": pa.int64(),
+    "double": pa.float64(),
+    "bool": pa.bool_(),
+    "date": pa.date32(),
+    **dict.fromkeys(WAYS, pa.date32()),
+    "timestamp": pa.timestamp("us"),
+    "timestamp[ns]": pa.timestamp("ns"),
+    "zoned": pa.timestamp("us", "UTC"),
+    "zoned[ns]": pa.timestamp("ns", "UTC"),
+    "time": pa.time64("us"),
+}
+#: A kind that fits fewer than this part of so many values is not looked for any longer.
+HOPELESS: Final = 0.9
+_ENOUGH: Final = 1000
+#: Doubles hold all whole numbers below this.
+_EXACT: Final = 2.0**53
+#: Of a column of text so many values are looked at first.
+_SAMPLE: Final = 100
+_PADDED: Final = r"\A[ \t]*0[0-9xX]"
+_BEGUN: Final = r"\A[ \t]*[+-]?\.?[0-9]"
+_LONG: Final = r"\A[ \t]*[+-]?[0-9]{16,}[ \t]*\z"
+#: Days as eight digits.
+_DAYS: Final = (19_000_101, 20_991_231)
+
+
+class Misfit(NamedTuple):
+    """The first value met in a column that is not of some kind, and the file that has it."""
+
+    uri: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the values of a column are: how many, how many nulls, and how many are of each of `KINDS`.
+
+    A kind that soon turned out not to fit is not counted to the end. ``padded`` counts numbers with zeros
+    before them, ``beyond`` whole numbers that int64 cannot hold and a double only roughly: as numbers they
+    would not be what they were. ``misfits`` has the first value that is not of a kind. ``found`` is the type
+    of what is nested in JSON.
+    """
+
+    values: int = 0
+    nulls: int = 0
+    fits: Mapping[str, int] = field(default_factory=dict)
+    padded: int = 0
+    beyond: int = 0
+    misfits: Mapping[str, Misfit] = field(default_factory=dict)
+    found: pa.DataType | None = None
+
+    def hopeful(self) -> list[str]:
+        """Return the kinds that are worth being looked for."""
+        if self.values < _ENOUGH:
+            return list(KINDS)
+        return [kind for kind, count in self.fits.items() if count >= HOPELESS * self.values]
+
+
+NOTHING: Final = Evidence()
+
+
+def merged(one: Evidence, other: Evidence) -> Evidence:
+    """Return the evidence of both together."""
+    fits = dict(one.fits)
+    for kind, count in other.fits.items():
+        fits[kind] = fits.get(kind, 0) + count
+    return Evidence(
+        one.values + other.values,
+        one.nulls + other.nulls,
+        fits,
+        one.padded + other.padded,
+        one.beyond + other.beyond,
+        {**other.misfits, **one.misfits},
+        joined(one.found, other.found),
+    )
+
+
+def evidence_of(column: pa.Array, texts: pa.Array | None, hopeful: list[str], uri: str) -> Evidence:
+    """Return what a column of a block says that pyarrow has found a type for.
+
+    ``texts`` are its values as they stand in the file, where they have to be looked at (`is_suspicious`).
+    """
+    values = len(column) - column.null_count
+    seen = Evidence(values, column.null_count)
+    if not values:
+        return seen
+    kind = column.type
+    if pa.types.is_string(kind):
+        return _told_by_texts(column, hopeful, seen, uri)
+    fits = dict.fromkeys(_kinds_of(column), values)
+    if texts is None:
+        return replace(seen, fits=fits)
+    if pa.types.is_integer(kind) and _may_be_days(column):
+        fits["YYYYMMDD"] = values - dates(texts, "YYYYMMDD")[1].true_count
+    return replace(
+        seen,
+        fits=fits,
+        padded=padded_in(texts),
+        beyond=beyond_in(texts) if pa.types.is_floating(kind) else 0,
+    )
+
+
+def padded_in(texts: pa.Array) -> int:
+    """Return how many numbers have zeros before them: 007, 00501, 0x10."""
+    return int(pc.match_substring_regex(texts, _PADDED).true_count)
+
+
+def beyond_in(texts: pa.Array) -> int:
+    """Return how many whole numbers are longer than what a double holds exactly."""
+    return int(pc.match_substring_regex(texts, _LONG).true_count)
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a type is one of numbers."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def is_suspicious(column: pa.Array) -> bool:
+    """Whether numbers have to be looked at as they stand in the file, whatever stands before them."""
+    if pa.types.is_integer(column.type):
+        return _may_be_days(column)
+    if pa.types.is_floating(column.type):
+        extremes = pc.min_max(column)
+        return max(-(extremes["min"].as_py() or 0), extremes["max"].as_py() or 0) >= _EXACT
+    return False
+
+
+def _may_be_days(column: pa.Array) -> bool:
+    extremes = pc.min_max(column)
+    least, most = extremes["min"].as_py(), extremes["max"].as_py()
+    return least is not None and _DAYS[0] <= least and most <= _DAYS[1]
+
+
+def _kinds_of(column: pa.Array) -> list[str]:
+    kind, is_ = column.type, pa.types
+    kinds: list[str] = []
+    if is_.is_integer(kind):
+        extremes = pc.min_max(column)
+        is_truth = extremes["min"].as_py() >= 0 and extremes["max"].as_py() <= 1
+        kinds = ["int", "double", "bool"] if is_truth else ["int", "double"]
+    elif is_.is_floating(kind):
+        kinds = ["double"]
+    elif is_.is_boolean(kind):
+        kinds = ["bool"]
+    elif is_.is_date(kind):
+        kinds = ["date", "timestamp", "timestamp[ns]"]
+    elif is_.is_time(kind):
+        kinds = ["time"]
+    elif is_.is_timestamp(kind):
+        name = "zoned" if kind.tz else "timestamp"
+        kinds = [f"{name}[ns]"] if _has_nanoseconds(column) else [name, f"{name}[ns]"]
+    return kinds
+
+
+def _has_nanoseconds(column: pa.Array) -> bool:
+    if column.type.unit != "ns":
+        return False
+    return bool(pc.any(pc.not_equal(pc.nanosecond(column), 0)).as_py())
+
+
+def _told_by_texts(texts: pa.Array, hopeful: list[str], seen: Evidence, uri: str) -> Evidence:
+    if not hopeful:
+        return seen
+    encoded = texts.dictionary_encode()
+    distinct = encoded.dictionary
+    fits: dict[str, int] = {}
+    misfits: dict[str, Misfit] = {}
+    for kind in _promising(distinct, hopeful):
+        wrong = _wrong(distinct, kind)
+        bad = wrong.take(encoded.indices)
+        count = bad.true_count
+        fits[kind] = seen.values - count
+        if count:
+            at = pc.index(bad, True).as_py()
+            misfits[kind] = Misfit(uri, (texts[at].as_py() or "")[:100])
+    padded = 0
+    if fits.get("int") or fits.get("double"):
+        padded = padded_in(texts)
+    return replace(seen, fits=fits, misfits=misfits, padded=padded)
+
+
+def _promising(distinct: pa.Array, kinds: list[str]) -> list[str]:
+    """Return those kinds that half of a few values from all over the block are of."""
+    sample = distinct.take(pa.arange(0, len(distinct), max(len(distinct) // _SAMPLE, 1)))
+    if 2 * pc.match_substring_regex(sample, _BEGUN).true_count < len(sample):
+        kinds = [kind for kind in kinds if kind == "bool"]  # all others begin with a digit
+    return [kind for kind in kinds if 2 * _wrong(sample, kind).true_count <= len(sample)]
+
+
+def _wrong(texts: pa.Array, kind: str) -> pa.Array:
+    """Tell which texts are not of a kind."""
+    return dates(texts, kind)[1] if kind in WAYS else as_type(texts, KINDS[kind])[1]

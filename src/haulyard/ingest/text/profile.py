@@ -1,0 +1,84 @@
+"""A whole file looked at, to find what types its columns have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from haulyard.ingest.text.dates import WAYS
+from haulyard.ingest.text.evidence import HOPELESS, KINDS, NOTHING, Evidence, merged
+from haulyard.ingest.text.layout import FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class TextProfile:
+    """What is known of the columns of one file or several, in the order in which they were met."""
+
+    columns: Mapping[str, Evidence] = field(default_factory=dict)
+    rows: int = 0
+    rejected: int = 0
+
+
+def merge(one: TextProfile, other: TextProfile) -> TextProfile:
+    """Return what is known of both together; columns that only ``other`` has come last."""
+    columns = dict(one.columns)
+    for name, evidence in other.columns.items():
+        columns[name] = merged(columns.get(name, NOTHING), evidence)
+    return TextProfile(columns, one.rows + other.rows, one.rejected + other.rejected)
+
+
+def types_of(profile: TextProfile, share: float = 0.999) -> pa.Schema:
+    """Return the columns with the types that fit most values, and ``share`` of them (0.9 to 1) at least.
+
+    Text is what nothing fits, what has zeros before numbers, whole numbers that only a double could hold, and
+    dates that may be meant with the day or the month first. A field says in its metadata (`FORMAT`) how dates
+    are written that are not ISO. Columns without values are of type null.
+    """
+    return pa.schema(_field(name, evidence, share) for name, evidence in profile.columns.items())
+
+
+def is_ambiguous(evidence: Evidence) -> bool:
+    """Whether these are dates of which nobody knows what is the day and what the month."""
+    kind = _kind(evidence, HOPELESS)
+    return kind in WAYS and _other_way(kind) in WAYS and _tied(evidence, kind)
+
+
+def likeliest(evidence: Evidence) -> str | None:
+    """Return the kind that fits most values; None where none does, or the day may be the month."""
+    kind = _kind(evidence, 0.0)
+    return None if kind in WAYS and _tied(evidence, kind) else kind
+
+
+def _field(name: str, evidence: Evidence, share: float) -> pa.Field:
+    if not evidence.values:
+        return pa.field(name, pa.null())
+    kind = _kind(evidence, share)
+    if kind == "nested":
+        return pa.field(name, evidence.found)
+    if kind is None or (kind in {"int", "double"} and (evidence.padded or evidence.beyond)):
+        return pa.field(name, pa.string())
+    if kind in WAYS:
+        if _tied(evidence, kind):
+            return pa.field(name, pa.string())
+        return pa.field(name, KINDS[kind], metadata={FORMAT: kind.encode()})
+    return pa.field(name, KINDS[kind])
+
+
+def _kind(evidence: Evidence, share: float) -> str | None:
+    order = [*KINDS, "nested"]
+    fits = [(count, -order.index(kind), kind) for kind, count in evidence.fits.items()]
+    count, _, kind = max(fits, default=(0, 0, None))
+    return kind if count and count >= share * evidence.values else None
+
+
+def _other_way(kind: str) -> str:
+    return kind.translate(str.maketrans("DM", "MD"))
+
+
+def _tied(evidence: Evidence, kind: str) -> bool:
+    return evidence.fits.get(_other_way(kind), 0) == evidence.fits[kind]

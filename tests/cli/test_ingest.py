@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+from pyarrow import parquet
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Box
+
+PEOPLE = b"id,name\n1,Ann\n2,Bob\n"
+KNOWN = "has all of it already: 1 file loaded before"
+BAD = b"id,name\n1,Ann\n" + b"".join(b"%d,x\n" % n for n in range(2, 2000)) + b"x,Bob\n2001,Cid,9\n"
+
+
+@pytest.fixture(autouse=True)
+def _here(haul: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(haul.cwd)
+
+
+@pytest.fixture
+def people(haul: Box) -> str:
+    haul.bucket({"in/people.csv": PEOPLE})
+    return "s3://b/in/people.csv"
+
+
+def query(statement: str, db: str = "haul.duckdb") -> list[tuple[object, ...]]:
+    with duckdb.connect(db, read_only=True) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def test_an_object_becomes_a_table_called_after_it(haul: Box, people: str) -> None:
+    result = haul("ingest", people)
+    assert result.code == 0, result.err
+    first, second = result.out.splitlines()
+    assert first.startswith("2 rows of 1 file (20 B) into people in haul.duckdb in ")
+    assert second == "2 rows read = 2 loaded + 0 rejected"
+    assert query("FROM people ORDER BY id") == [(1, "Ann"), (2, "Bob")]
+
+
+def test_the_same_again_does_nothing_and_something_else_is_refused(haul: Box, people: str) -> None:
+    haul("ingest", people)
+    again = haul("ingest", people)
+    assert (again.code, again.out) == (
+        0,
+        "people in haul.duckdb has all of it already: 1 file loaded before\n",
+    )
+    other = haul("ingest", people, "--columns", "name")
+    assert other.code == 2
+    assert "there is a table people already" in other.err
+    assert "--mode append, replace or upsert" in other.err
+
+
+def test_programs_get_one_object(haul: Box, people: str) -> None:
+    result = haul("ingest", people, "--table", "raw.t", "--db", "x.duckdb", "--where", "id > 1", "--json")
+    (found,) = result.events
+    assert found.pop("seconds") >= 0
+    assert found == {
+        "event": "loaded",
+        "destination": "x.duckdb",
+        "table": "raw.t",
+        "files": 1,
+        "files_known": 0,
+        "rows_read": 2,
+        "rows_loaded": 1,
+        "rows_updated": 0,
+        "rows_rejected": 0,
+        "rows_filtered": 1,
+        "bytes": 20,
+    }
+
+
+def test_upsert_says_what_it_replaced(haul: Box, people: str) -> None:
+    haul("ingest", people)
+    haul.bucket({"new/people.csv": b"id,name\n2,Rob\n3,Cid\n"}, "c")
+    result = haul("ingest", "s3://c/new/people.csv", "--mode", "upsert", "--key", "id")
+    assert "of these, 1 new and 1 in place of others with the same key" in result.out
+    assert query("FROM people ORDER BY id") == [(1, "Ann"), (2, "Rob"), (3, "Cid")]
+
+
+def test_append_says_what_it_left_out(haul: Box, people: str) -> None:
+    haul("ingest", people)
+    haul.bucket({"in/people.csv": PEOPLE, "in/more.csv": b"id,name\n3,Cid\n"})
+    result = haul("ingest", "s3://b/in/", "--table", "people", "--mode", "append")
+    assert "1 file left out: loaded before (--force loads again)" in result.out
+
+
+def test_rows_that_do_not_fit_are_shown_and_nothing_is_loaded(haul: Box) -> None:
+    haul.bucket({"bad.csv": BAD})
+    result = haul("ingest", "s3://b/bad.csv")
+    assert result.code == 1
+    assert "rejected: memory://b/bad.csv, line 2,001:" in result.out
+    assert "'id': x" in result.out
+    assert "rows that do not fit: 2 of 2,001, and 0 may be rejected; nothing was loaded" in result.err
+    assert "they are in bad_rejects.jsonl" in result.err
+    lines = (haul.cwd / "bad_rejects.jsonl").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in lines] == [2001, 2002]
+    assert not (haul.cwd / "haul.duckdb").exists()
+
+
+def test_rows_that_do_not_fit_may_be_left_out(haul: Box) -> None:
+    haul.bucket({"bad.csv": BAD})
+    result = haul("ingest", "s3://b/bad.csv", "--max-rejects", "-1", "--rejects", "r.jsonl")
+    assert result.code == 0, result.err
+    assert "2,001 rows read = 1,999 loaded + 2 rejected" in result.out
+    assert "rejected rows are in bad_rejects and r.jsonl" in result.out
+    assert query("SELECT line FROM bad_rejects ORDER BY 1") == [(2001,), (2002,)]
+
+
+def test_rows_become_a_file(haul: Box, people: str) -> None:
+    result = haul("ingest", people, "--to", "p.parquet", "--columns", "name")
+    assert result.code == 0, result.err
+    assert "into p.parquet in" in result.out
+    assert parquet.read_table("p.parquet").to_pydict() == {"name": ["Ann", "Bob"]}
+
+
+def test_rows_go_to_standard_output_and_nothing_else_does(haul: Box, people: str) -> None:
+    result = haul("ingest", people, "--to", "-")
+    assert result.out == '"id","name"\n1,"Ann"\n2,"Bob"\n'
+    assert "2 rows read = 2 loaded + 0 rejected" in result.err
+
+
+def test_columns_are_described(haul: Box, people: str) -> None:
+    result = haul("ingest", people, "--schema")
+    assert result.code == 0, result.err
+    lines = result.out.splitlines()
+    assert lines[0].split() == [
+        "name",
+        "type",
+        "nullable",
+        "nulls",
+        "distinct",
+        "minimum",
+        "maximum",
+        "examples",
+    ]
+    assert lines[1].split()[:2] == ["id", "BIGINT"]
+    assert lines[-1] == "2 rows of 1 file"
+    assert not (haul.cwd / "haul.duckdb").exists()
+
+
+def test_described_columns_are_a_schema_for_the_next_load(haul: Box, people: str) -> None:
+    described = haul("ingest", people, "--schema", "--json")
+    assert [(each["event"], each["name"], each["type"]) for each in described.events] == [
+        ("column", "id", "BIGINT"),
+        ("column", "name", "VARCHAR"),
+    ]
+    (haul.cwd / "s.jsonl").write_text(described.out.replace("BIGINT", "VARCHAR"))
+    haul("ingest", people, "--schema-file", "s.jsonl")
+    assert query("SELECT id FROM people ORDER BY 1") == [("1",), ("2",)]
+
+
+def test_files_are_validated_without_loading(haul: Box) -> None:
+    (haul.cwd / "a.csv").write_bytes(PEOPLE)
+    (haul.cwd / "b.parquet").write_bytes(PEOPLE)
+    good = haul("ingest", "a.csv", "--validate")
+    assert good.code == 0
+    assert "csv; 20 B of it were read" in good.out
+    bad = haul("ingest", "a.csv", "b.parquet", "--validate")
+    assert bad.code == 1
+    assert "b.parquet is no Parquet" in bad.out
+    missing = haul("ingest", "c.csv", "--validate")
+    assert missing.code == 4
+    assert not (haul.cwd / "haul.duckdb").exists()
+
+
+def test_a_key_that_is_not_there_is_told_with_its_neighbours(haul: Box, people: str) -> None:
+    result = haul("ingest", people.replace("people", "peple"))
+    assert result.code == 4
+    assert "memory://b/in/people.csv" in result.err
+
+
+def test_progress_counts_bytes(haul: Box, people: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("haulyard.observe.progress._PATIENCE", 0.0)
+    result = haul("ingest", people, "--progress")
+    assert "20.0/20.0" in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--mode", "upsert"], "needs the columns that tell rows apart"),
+        (["--key", "id"], "--key is for --mode upsert"),
+        (["--force"], "--force is for --mode append and upsert"),
+        (["--max-rejects", "-2"], "is no number of rows"),
+        (["--to", "a.csv", "--table", "t"], "--table is for a table"),
+        (["--to", "a.csv", "--mode", "append"], "--mode is for a table"),
+        (["--to", "a.xls"], "does not say what it is to be"),
+        (["--schema", "--validate"], "two questions"),
+        (["--schema", "--to", "a.csv"], "--schema loads nothing"),
+        (["--header", "--names", "a,b"], "--names are for files without a header"),
+        (["--memory-limit", "1MB"], "too little"),
+        (["--memory-limit", "much"], "is no size"),
+        (["--delimiter", "ab"], "is not one character"),
+        (["--columns", "a,,b"], "has an empty name"),
+        (["--schema-file", "none.json"], "No such file"),
+        (["--table", "a.b.c"], "is no name of a table"),
+        (["--table", "haulyard.t"], "is kept for what was loaded"),
+    ],
+)
+def test_flags_that_make_no_sense_are_refused(haul: Box, people: str, words: list[str], told: str) -> None:
+    result = haul("ingest", people, *words)
+    assert result.code == 2
+    assert told in result.err
+
+
+def test_several_sources_need_a_name(haul: Box) -> None:
+    haul.bucket({"a.csv": PEOPLE, "b.csv": PEOPLE})
+    result = haul("ingest", "s3://b/a.csv", "s3://b/b.csv")
+    assert result.code == 2
+    assert "the sources have several names: a, b" in result.err
+    assert haul("ingest", "s3://b/a.csv", "s3://b/b.csv", "--table", "t").code == 0
+    assert query("SELECT count(*) FROM t") == [(4,)]
