@@ -1,8 +1,8 @@
 """Client-side encryption: the store holds ciphertext, and the keys never leave the client.
 
 The format is that of the Amazon S3 Encryption Client with key commitment (algorithm suite 0x0073, version 3
-of its object metadata): AES-256-GCM under a key that HKDF-SHA512 derives from a data key of each object's own,
-which a local key or AWS KMS wraps. Needs the extra ``encryption``.
+of its object metadata): AES-256-GCM under a key that HKDF-SHA512 derives from a data key of each object's
+own, which a local key or AWS KMS wraps. Needs the extra ``encryption``.
 
 `ClientSideEncryption` is what the caller asks for; `Encrypter` does it, one for all objects::
 

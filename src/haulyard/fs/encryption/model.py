@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from haulyard.errors import ConfigError
-from haulyard.models import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from haulyard.models import Secret
 
 #: Bytes of an AES-256 key: the wrapping key's, and the data keys'.
 KEY_BYTES = 32
