@@ -105,6 +105,10 @@ class Opening:
         """Return the plaintext of the next piece, which has the same size."""
         return self._cipher.update(ciphertext)
 
+    def update_into(self, ciphertext: Buffer, place: memoryview) -> None:
+        """Write the plaintext of the next piece to ``place``, which has at least 15 bytes more."""
+        self._cipher.update_into(ciphertext, place)
+
     def verify(self, tag: bytes) -> bool:
         """Return whether ``tag`` is that of all pieces so far, and of this key."""
         from cryptography.exceptions import InvalidTag

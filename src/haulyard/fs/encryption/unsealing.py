@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from haulyard.models import ObjectHead
     from haulyard.models.body import Buffer
 
-#: Bytes that are read from the file, and given, at a time.
+#: Bytes that are decrypted, and given, at a time.
 _PIECE = 256 * 1024
-#: Bytes that are gathered before a thread writes them.
+#: Bytes that go to the file, or come from it, at a time: each needs a thread.
 _BATCH = 1024 * 1024
 
 
@@ -32,35 +32,45 @@ class _Waiting:
     """The ciphertext of one object while it is verified, and afterwards for reading in any order."""
 
     def __init__(self, size: int, memory: int, directory: str) -> None:
-        self._held = bytearray()
-        self._directory = directory or None
         self._in_memory = size <= memory
+        # Filled again and again: fresh memory for each batch takes longer than encrypting it.
+        self._held = bytearray(size if self._in_memory else _BATCH)
+        self._filled = 0
+        self._directory = directory or None
         self._file: IO[bytes] | None = None
         self._reading = 0
         self._is_closed = False
 
-    async def add(self, chunk: Buffer) -> None:
-        self._held += chunk
-        if not self._in_memory and len(self._held) >= _BATCH:
-            await self.flush()
+    async def add(self, chunk: memoryview) -> None:
+        while chunk.nbytes:
+            room = len(self._held) - self._filled
+            if not room:
+                await self.flush()
+                continue
+            taken = chunk[:room]
+            self._held[self._filled : self._filled + taken.nbytes] = taken
+            self._filled += taken.nbytes
+            chunk = chunk[room:]
 
     async def flush(self) -> None:
         """Write what is held; only in memory there is nothing to do."""
-        if self._in_memory or not self._held:
+        if self._in_memory or not self._filled:
             return
-        held, self._held = self._held, bytearray()
+        filled, self._filled = self._filled, 0
         # A thread is awaited to its end also where the task is cancelled: closing the file under it would
         # let it write to whatever has the descriptor next.
-        await to_thread.run_sync(self._write, held)
+        await to_thread.run_sync(self._write, memoryview(self._held)[:filled])
 
-    async def read(self, start: int, end: int) -> bytes | memoryview:
+    async def read_into(self, place: memoryview, start: int) -> None:
+        """Fill ``place`` with what begins at ``start``, which is there."""
         if self._is_closed:
             raise ValueError("the plaintext is closed")
         if self._file is None:
-            return memoryview(self._held)[start:end]
+            place[:] = memoryview(self._held)[start : start + place.nbytes]
+            return
         self._reading += 1
         try:
-            return await to_thread.run_sync(_pread, self._file.fileno(), end - start, start)
+            await to_thread.run_sync(_pread_into, self._file.fileno(), place, start)
         finally:
             self._reading -= 1
             self._let_go()
@@ -75,14 +85,12 @@ class _Waiting:
         if self._is_closed and not self._reading and self._file is not None:
             self._file.close()
 
-    def _write(self, data: bytearray) -> None:
+    def _write(self, data: memoryview) -> None:
         try:
             if self._file is None:
                 self._file = TemporaryFile(dir=self._directory, prefix="haulyard-", buffering=0)  # noqa: SIM115 -- open until `close`
-            with memoryview(data) as view:
-                done = 0
-                while done < len(view):
-                    done += self._file.write(view[done:])
+            while data.nbytes:
+                data = data[self._file.write(data) :]
         except OSError as error:
             raise StoreError(
                 f"no room for ciphertext that waits to be verified: {error.strerror or error}",
@@ -116,9 +124,12 @@ class Plaintext:
         if start < 0:
             raise ValueError("start is negative")
         last = self.size if end is None else min(end, self.size)
-        for at in range(start, last, _PIECE):
-            found = await self._waiting.read(at, min(at + _PIECE, last))
-            yield decrypt_at(self._key, at, found)
+        batch = memoryview(bytearray(min(_BATCH, max(last - start, 0))))
+        for at in range(start, last, _BATCH):
+            found = batch[: last - at]
+            await self._waiting.read_into(found, at)
+            for inner in range(0, found.nbytes, _PIECE):
+                yield decrypt_at(self._key, at + inner, found[inner : inner + _PIECE])
 
     async def close(self) -> None:
         """Let go of what waits in memory or on the disk; closing twice is harmless."""
@@ -160,10 +171,11 @@ async def _receive(
 ) -> None:
     tag = _Tail()
     opening = Opening(key)
+    # What comes out is looked at by nobody: only the tag counts here.
+    unseen = memoryview(bytearray(_PIECE + TAG_BYTES))
     async for content in tag.before(chunks, head, bucket):
-        # What comes out is looked at by nobody: only the tag counts here.
         for start in range(0, len(content), _PIECE):
-            opening.update(content[start : start + _PIECE])
+            opening.update_into(content[start : start + _PIECE], unseen)
         await waiting.add(content)
     await waiting.flush()
     if not opening.verify(tag.value):
@@ -220,11 +232,9 @@ class _Tail:
         self.value = bytes(tag)
 
 
-def _pread(descriptor: int, size: int, offset: int) -> bytes:
-    found = os.pread(descriptor, size, offset)
-    while len(found) < size:
-        more = os.pread(descriptor, size - len(found), offset + len(found))
-        if not more:
+def _pread_into(descriptor: int, place: memoryview, offset: int) -> None:
+    while place.nbytes:
+        count = os.preadv(descriptor, [place], offset)
+        if not count:
             raise StoreError("the file with waiting ciphertext was cut", store="local", operation="decrypt")
-        found += more
-    return found
+        place, offset = place[count:], offset + count
