@@ -1,31 +1,64 @@
 """A bucket as a filesystem.
 
-All names are imported when they are first used; those of fsspec need the extra ``fs``.
+`S3Provider` and `SyncS3Provider` are filesystems of their own (``docs/provider.md``), `HaulFileSystem` is one
+for fsspec. All names are imported when they are first used, so that nobody pays for what he does not use.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from haulyard.fs.fsspec.filesystem import HaulFileSystem
-    from haulyard.fs.fsspec.registering import register_s3
+from typing import TYPE_CHECKING
 
-__all__ = ["HaulFileSystem", "register_s3"]
+if TYPE_CHECKING:
+    from haulyard.fs.cache import CacheStats
+    from haulyard.fs.config import FileProperties, S3ProviderConfig
+    from haulyard.fs.encryption.model import ClientSideEncryption
+    from haulyard.fs.nodes import (
+        Cleaned,
+        NewNode,
+        NodeInfo,
+        OperationStats,
+        Outcome,
+        ProviderMetrics,
+        RequestFailed,
+        StorageStats,
+    )
+    from haulyard.fs.provider import S3Provider
+
+__all__ = [
+    "CacheStats",
+    "Cleaned",
+    "ClientSideEncryption",
+    "FileProperties",
+    "NewNode",
+    "NodeInfo",
+    "OperationStats",
+    "Outcome",
+    "ProviderMetrics",
+    "RequestFailed",
+    "S3Provider",
+    "S3ProviderConfig",
+    "StorageStats",
+]
 
 _MODULES = {
-    "HaulFileSystem": "haulyard.fs.fsspec.filesystem",
-    "register_s3": "haulyard.fs.fsspec.registering",
+    "CacheStats": "haulyard.fs.cache",
+    "ClientSideEncryption": "haulyard.fs.encryption.model",
+    "FileProperties": "haulyard.fs.config",
+    "S3Provider": "haulyard.fs.provider",
+    "S3ProviderConfig": "haulyard.fs.config",
 }
+#: Where all other names come from.
+_NODES = "haulyard.fs.nodes"
 
 # A type checker that saw it would take any name for one of ours.
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        if name not in _MODULES:
+        if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        found = globals()[name] = getattr(import_module(_MODULES[name]), name)
+        found = globals()[name] = getattr(import_module(_MODULES.get(name, _NODES)), name)
         return found
 
 

@@ -7,7 +7,8 @@ not remembered.
 
 What others write is seen once ``ttl`` has passed, or at once after `Cache.refresh`.
 
-Paths are plain: ``""`` for the root, ``a/b`` without slashes at either end. Not for several threads.
+Paths are plain: ``""`` for the root, ``a/b`` without slashes at either end. What is asked of a directory
+only, and not of a file of that name, may be kept as the node ``a/b/``. Not for several threads.
 """
 
 from __future__ import annotations
@@ -219,8 +220,8 @@ class Cache(Generic[V]):
             self._evicted += 1
 
     def _drop(self, path: str) -> None:
-        for is_listing in (False, True):
-            key = _Key(path, is_listing)
+        keys = _Key(path, is_listing=False), _Key(path, is_listing=True), _Key(f"{path}/", is_listing=False)
+        for key in keys:
             self._remove(key)
             if readings := self._readings.get(key):
                 _outdate(readings)
