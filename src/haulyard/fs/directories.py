@@ -12,7 +12,7 @@ from haulyard.events import Warned
 from haulyard.fs.conditions import ABSENT, explained
 from haulyard.fs.metrics import measured
 from haulyard.fs.nodes import Cleaned, NewNode, NodeInfo, StorageStats
-from haulyard.fs.paths import plain
+from haulyard.fs.paths import is_probe, plain
 from haulyard.fs.writing import WriteCalls
 from haulyard.models import DeleteOptions, ListOptions, ObjectInfo
 
@@ -197,6 +197,8 @@ class DirectoryCalls(WriteCalls):
         markers = 0
         async for page in self._volume.store.list(self._volume.prefix):
             for info in page.objects:
+                if is_probe(info.key):
+                    continue
                 if info.key.endswith("/"):
                     markers += 1
                     continue
@@ -363,8 +365,8 @@ class _Odd:
         self._first = ""
 
     def add(self, key: str, below: str) -> None:
-        """Count a key, unless it is the directory's own marker."""
-        if key != below:
+        """Count a key, unless it is the directory's own marker, or ours and gone in a moment."""
+        if key != below and not is_probe(key):
             self._first = self._first or key
             self._count += 1
 

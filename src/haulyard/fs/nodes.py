@@ -94,6 +94,33 @@ class StorageStats(NamedTuple):
     by_class: Mapping[str, tuple[int, int]]
 
 
+class Relocated(NamedTuple):
+    """What was copied or moved: to which path, how many files and bytes.
+
+    ``job`` is the name of a directory's job, ``""`` for a file; ``etag`` and ``version_id`` are the file's.
+    """
+
+    path: str
+    files: int
+    bytes: int
+    job: str = ""
+    etag: str = ""
+    version_id: str = ""
+
+
+class FileVersion(NamedTuple):
+    """A version of a file, or the marker of its deletion (``is_marker``, size 0)."""
+
+    path: str
+    version_id: str
+    is_latest: bool
+    is_marker: bool
+    size: int
+    modified: datetime
+    etag: str = ""
+    storage_class: str = "STANDARD"
+
+
 class Cleaned(NamedTuple):
     """What `cleanup` did: entries of the cache forgotten, unfinished uploads given up (their paths)."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from haulyard.errors import ConfigError, UnsafeName
+from haulyard.stores.access.space import PREFIX
 
 #: Bytes of a key at most ("Naming Amazon S3 objects", object key naming guidelines).
 MAX_KEY: Final = 1024
@@ -76,15 +77,21 @@ def directory_key(path: str, prefix: str) -> str:
 
 
 def path_of(key: str, prefix: str) -> str | None:
-    """Return the path of a listed key; None where no path leads to it (``a//b``, ``../a``, a marker).
+    """Return the path of a listed key; None where no path leads to it (``a//b``, ``../a``, the root itself).
 
+    Nor does one to the objects by which is found out what an endpoint can do, for as long as they are there.
     ``key`` is a whole key that begins with ``prefix``, or a common prefix that ends in a slash.
     """
     text = key[len(prefix) :]
     inner = text.removesuffix("/")
     if not inner or "\0" in inner or not {"", ".", ".."}.isdisjoint(inner.split("/")):
         return None
-    return inner
+    return None if is_probe(inner) else inner
+
+
+def is_probe(name: str) -> bool:
+    """Whether by this object `haulyard.stores.access` finds out what an endpoint can do."""
+    return PREFIX in name and any(segment.startswith(PREFIX) for segment in name.split("/"))
 
 
 def parent_of(path: str) -> str:

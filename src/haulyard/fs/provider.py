@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from haulyard.fs.directories import DirectoryCalls
-from haulyard.fs.reading import ReadCalls
+from haulyard.fs.batch import BatchCalls
+from haulyard.fs.properties import PropertyCalls
+from haulyard.fs.sharing import ShareCalls
+from haulyard.fs.updating import UpdateCalls
 from haulyard.fs.volume import Volume
 from haulyard.models import ListOptions
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 _ONE = ListOptions(page_size=1)
 
 
-class S3Provider(ReadCalls, DirectoryCalls):
+class S3Provider(UpdateCalls, BatchCalls, PropertyCalls, ShareCalls):
     """A prefix of a bucket as an asynchronous filesystem.
 
     Files are plain objects; a directory is there while a file lies in it. Paths are relative to the prefix,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from haulyard.client.arguments import Range
-    from haulyard.models import Checksum, GetOptions
+    from haulyard.models import Checksum, GetOptions, ObjectHead
     from haulyard.models.body import Buffer
     from haulyard.stores.base import ObjectReader
 
@@ -77,26 +77,10 @@ class ReadCalls(VolumeCalls):
         options = replace(
             self._volume.reading, range=byte_range(range), version_id=version_id, if_match=if_match
         )
-        for is_last in (False,) * (_ROUNDS - 1) + (True,):
-            try:
-                data = await self._read(path, key, options, progress)
-            except PreconditionFailed as error:
-                if if_match:
-                    raise await explained(self._volume, error, key, wanted=if_match) from error
-                if is_last:
-                    raise SourceChanged(
-                        f"{path} was replaced while it was read, {_ROUNDS} times",
-                        store="s3",
-                        operation="read_file",
-                        bucket=self._volume.config.bucket,
-                        key=key,
-                        hint="read it again once its writer pauses, or read a version of it",
-                    ) from error
-            else:
-                if checksum is not None:
-                    _verify(data, checksum, path)
-                return data
-        raise AssertionError  # the last round returns or raises
+        data, _ = await self._read(path, key, options, progress)
+        if checksum is not None:
+            _verify(data, checksum, path)
+        return data
 
     async def stream_read(
         self,
@@ -137,10 +121,11 @@ class ReadCalls(VolumeCalls):
             options = replace(
                 self._volume.reading, range=byte_range(range), version_id=version_id, if_match=if_match
             )
-            pieces = self._pieces(path, self._volume.file_key(path), options, progress)
-            async with aclosing(_cut(pieces, chunk_size) if chunk_size else pieces) as cut:
-                async for piece in cut:
-                    yield piece
+            async with await self._opened(self._volume.file_key(path), options) as reader:
+                pieces = self._pieces(reader, options, progress)
+                async with aclosing(_cut(pieces, chunk_size) if chunk_size else pieces) as cut:
+                    async for piece in cut:
+                        yield piece
         except GeneratorExit:
             raise
         except BaseException as failure:
@@ -183,12 +168,40 @@ class ReadCalls(VolumeCalls):
                 state.update(piece)
         return state.digest().hex()
 
-    async def _read(self, path: str, key: str, options: GetOptions, progress: Progress | None) -> bytes:
+    async def _read(
+        self, path: str, key: str, options: GetOptions, progress: Progress | None = None
+    ) -> tuple[bytes, ObjectHead]:
+        """Return a content, all of one version, and what is known of it."""
         volume = self._volume
-        encrypter = volume.encrypter
-        if encrypter is not None:
-            return b"".join([piece async for piece in self._pieces(path, key, options, progress)])
-        async with await volume.store.get(key, options) as reader:
+        for is_last in (False,) * (_ROUNDS - 1) + (True,):
+            try:
+                async with await volume.store.get(key, self._whole(options)) as reader:
+                    return await self._content(path, reader, options, progress), reader.head
+            except PreconditionFailed as error:
+                if options.if_match:
+                    raise await explained(volume, error, key, wanted=options.if_match) from error
+                if is_last:
+                    raise SourceChanged(
+                        f"{path} was replaced while it was read, {_ROUNDS} times",
+                        store="s3",
+                        operation="read_file",
+                        bucket=volume.config.bucket,
+                        key=key,
+                        hint="read it again once its writer pauses, or read a version of it",
+                    ) from error
+        raise AssertionError  # the last round returns or raises
+
+    async def _opened(self, key: str, options: GetOptions) -> ObjectReader:
+        try:
+            return await self._volume.store.get(key, self._whole(options))
+        except PreconditionFailed as error:
+            raise await explained(self._volume, error, key, wanted=options.if_match) from error
+
+    async def _content(
+        self, path: str, reader: ObjectReader, options: GetOptions, progress: Progress | None
+    ) -> bytes:
+        volume = self._volume
+        if volume.encrypter is None:
             size = _size(reader)
             volume.check_size(size, path)
             if size <= volume.config.multipart_threshold:
@@ -196,37 +209,35 @@ class ReadCalls(VolumeCalls):
                 if progress is not None:
                     progress(size, size)
                 return data
-            pieces = in_ranges(volume.store, reader, options, self._cut)
-            return b"".join([piece async for piece in _told(pieces, size, progress)])
+        else:
+            volume.check_size(volume.described(reader.head, path).size, path)
+        return b"".join([piece async for piece in self._pieces(reader, options, progress)])
 
     async def _pieces(
-        self, path: str, key: str, options: GetOptions, progress: Progress | None
+        self, reader: ObjectReader, options: GetOptions, progress: Progress | None
     ) -> AsyncGenerator[bytes]:
+        """Yield a content in pieces, in the clear."""
         volume = self._volume
-        encrypter = volume.encrypter
-        whole = options if encrypter is None else replace(options, range=None)
-        try:
-            reader = await volume.store.get(key, whole)
-        except PreconditionFailed as error:
-            raise await explained(volume, error, key, wanted=options.if_match) from error
-        async with reader:
-            size = _size(reader)
-            if encrypter is not None:
-                span = options.range
-                unsealed = encrypter.unseal(reader.head, reader.chunks(), bucket=volume.config.bucket)
-                pieces = cast("AsyncGenerator[bytes]", unsealed)
-                size = volume.described(reader.head, path).size
-                if span is not None:
-                    part = resolve_range(span, size, store="s3", key=key)
-                    pieces = _part(pieces, part.start, part.end or 0)
-                    size = (part.end or 0) - part.start
-            elif size > volume.config.multipart_threshold:
-                pieces = in_ranges(volume.store, reader, options, self._cut)
-            else:
-                pieces = _as_bytes(reader)
-            async with aclosing(_told(pieces, size, progress)) as told:
-                async for piece in told:
-                    yield piece
+        encrypter, size = volume.encrypter, _size(reader)
+        if encrypter is not None:
+            unsealed = encrypter.unseal(reader.head, reader.chunks(), bucket=volume.config.bucket)
+            pieces = cast("AsyncGenerator[bytes]", unsealed)
+            size = volume.described(reader.head, "").size
+            if options.range is not None:
+                span = resolve_range(options.range, size, store="s3", key=reader.head.key)
+                end = size if span.end is None else span.end
+                pieces, size = _part(pieces, span.start, end), end - span.start
+        elif size > volume.config.multipart_threshold:
+            pieces = in_ranges(volume.store, reader, options, self._cut)
+        else:
+            pieces = _as_bytes(reader)
+        async with aclosing(_told(pieces, size, progress)) as told:
+            async for piece in told:
+                yield piece
+
+    def _whole(self, options: GetOptions) -> GetOptions:
+        """Return what is asked of the store: all of what is encrypted, for only the whole is verified."""
+        return options if self._volume.encrypter is None else replace(options, range=None)
 
     @property
     def _cut(self) -> Ranges:

@@ -78,18 +78,30 @@ class WriteCalls(VolumeCalls):
             >>> node.size, node.content_type
             (12, 'text/plain')
         """
-        check_bytes(content)
-        size = memoryview(content).nbytes
         volume = self._volume
         key = volume.file_key(path)
-        volume.check_size(size, path)
+        check_bytes(content)
         options = volume.put_options(key, properties)
         if checksum is not None:
             _verify(content, checksum, path)
             # Of ciphertext nobody but the encrypter knows one.
             options = options if volume.encrypter else replace(options, checksum=checksum)
-        writer = _Writer(volume, key, options, _condition(if_match, if_absent=if_absent), progress, size)
-        return await writer.write(content)
+        condition = _condition(if_match, if_absent=if_absent)
+        return await self._write(key, content, options, condition, progress)
+
+    async def _write(
+        self,
+        key: str,
+        content: Buffer,
+        options: PutOptions,
+        condition: str = "",
+        progress: Progress | None = None,
+    ) -> NodeInfo:
+        """Write a content; ``condition`` is an ETag, `ABSENT` or ``""``."""
+        volume = self._volume
+        size = memoryview(content).nbytes
+        volume.check_size(size, key[len(volume.prefix) :])
+        return await _Writer(volume, key, options, condition, progress, size).write(content)
 
     @measured
     @cancelled_once
