@@ -14,30 +14,36 @@ if TYPE_CHECKING:
     from haulyard.fs.encryption.model import ClientSideEncryption
     from haulyard.fs.nodes import (
         Cleaned,
+        FileVersion,
         NewNode,
         NodeInfo,
         OperationStats,
         Outcome,
         ProviderMetrics,
+        Relocated,
         RequestFailed,
         StorageStats,
     )
     from haulyard.fs.provider import S3Provider
+    from haulyard.fs.sync_provider import SyncS3Provider
 
 __all__ = [
     "CacheStats",
     "Cleaned",
     "ClientSideEncryption",
     "FileProperties",
+    "FileVersion",
     "NewNode",
     "NodeInfo",
     "OperationStats",
     "Outcome",
     "ProviderMetrics",
+    "Relocated",
     "RequestFailed",
     "S3Provider",
     "S3ProviderConfig",
     "StorageStats",
+    "SyncS3Provider",
 ]
 
 _MODULES = {
@@ -46,6 +52,7 @@ _MODULES = {
     "FileProperties": "haulyard.fs.config",
     "S3Provider": "haulyard.fs.provider",
     "S3ProviderConfig": "haulyard.fs.config",
+    "SyncS3Provider": "haulyard.fs.sync_provider",
 }
 #: Where all other names come from.
 _NODES = "haulyard.fs.nodes"
