@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from haulyard.fs.cache import CacheStats
     from haulyard.fs.config import FileProperties, S3ProviderConfig
     from haulyard.fs.encryption.model import ClientSideEncryption
+    from haulyard.fs.fsspec.filesystem import HaulFileSystem
+    from haulyard.fs.fsspec.registering import register_s3
     from haulyard.fs.nodes import (
         Cleaned,
         FileVersion,
@@ -50,8 +52,10 @@ _MODULES = {
     "CacheStats": "haulyard.fs.cache",
     "ClientSideEncryption": "haulyard.fs.encryption.model",
     "FileProperties": "haulyard.fs.config",
+    "HaulFileSystem": "haulyard.fs.fsspec.filesystem",
     "S3Provider": "haulyard.fs.provider",
     "S3ProviderConfig": "haulyard.fs.config",
+    "register_s3": "haulyard.fs.fsspec.registering",
     "SyncS3Provider": "haulyard.fs.sync_provider",
 }
 #: Where all other names come from.
