@@ -35,6 +35,7 @@ __all__ = [
     "ClientSideEncryption",
     "FileProperties",
     "FileVersion",
+    "HaulFileSystem",
     "NewNode",
     "NodeInfo",
     "OperationStats",
@@ -46,6 +47,7 @@ __all__ = [
     "S3ProviderConfig",
     "StorageStats",
     "SyncS3Provider",
+    "register_s3",
 ]
 
 _MODULES = {
