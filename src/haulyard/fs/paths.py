@@ -111,7 +111,7 @@ def check_prefix(prefix: str) -> str:
         text, _ = plain(prefix)
     except UnsafeName as error:
         raise ConfigError(f"prefix: {error}", hint=error.hint) from None
-    if text != prefix.removeprefix("/").removesuffix("/"):
+    if not text or text != prefix.removeprefix("/").removesuffix("/"):
         raise ConfigError(
             f"prefix={prefix!r} has an empty segment or '.' in it", hint=f"write {text}/, if that is meant"
         )

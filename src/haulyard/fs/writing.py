@@ -124,7 +124,8 @@ class WriteCalls(VolumeCalls):
             stream: Its bytes, in pieces of any size; `SyncS3Provider` takes a plain iterable.
             if_absent: As in `write_file`.
             if_match: As in `write_file`.
-            progress: Is called with the bytes that are written, and -1.
+            progress: Is called with the bytes that are written, and how many there are in all: -1 until the
+                end of the stream was seen.
             properties: As in `write_file`.
 
         Raises:
