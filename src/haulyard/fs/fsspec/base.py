@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from weakref import WeakKeyDictionary
 
 from fsspec.asyn import AsyncFileSystem, sync
 from fsspec.utils import stringify_path
 
+from haulyard.client.arguments import checksum_algorithm
 from haulyard.client.session import Place, Session
 from haulyard.errors import HaulError
 from haulyard.events import ignore
@@ -16,12 +18,14 @@ from haulyard.fs.fsspec.errors import os_error
 from haulyard.fs.fsspec.listings import Listings
 from haulyard.fs.fsspec.loop import io_loop
 from haulyard.fs.fsspec.options import LISTINGS_EXPIRY, customer_key_of, given, put_of, written_properties
+from haulyard.models import PutOptions
+from haulyard.transfer.content_types import content_type_of
+from haulyard.transfer.options import TransferOptions
 from haulyard.url import S3Url, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from haulyard.models import PutOptions
     from haulyard.stores.s3 import S3Store
 
 
@@ -46,7 +50,8 @@ class FileSystemBase(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no ty
     protocol: ClassVar[str | tuple[str, ...]] = "haul"
     root_marker = ""
     cachable = True
-    blocksize = 8 * 1024**2
+    #: Bytes of a block of an open file; of a part, where it is written.
+    default_block_size = 8 * 1024**2
 
     def __init__(
         self,
@@ -89,10 +94,11 @@ class FileSystemBase(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no ty
         except HaulError as error:
             raise os_error(error) from error
         self.version_aware = version_aware
-        self.default_block_size = default_block_size or self.blocksize
+        self.default_block_size = default_block_size or self.default_block_size
         self.default_cache_type = default_cache_type
         #: The SSE-C key that every read needs.
         self._customer_key = customer_key_of(self._given.written)
+        self._put_plain: dict[str, PutOptions] = {}
         self._remembered: WeakKeyDictionary[asyncio.AbstractEventLoop, Remembered] = WeakKeyDictionary()
         self._listings = Listings(listings_expiry_time if use_listings_cache else 0, max_paths)
 
@@ -179,13 +185,33 @@ class FileSystemBase(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no ty
         """Return the options of a write: what the filesystem was given, and what the call was."""
         if mode not in {"overwrite", "create"}:
             raise ValueError(f"mode={mode!r}: overwrite or create")
-        merged = {**self._given.written, **written_properties(properties, "the call")}
-        options = put_of(merged, key)
-        if mode == "create":
-            from dataclasses import replace  # rare
+        if properties:
+            options = put_of({**self._given.written, **written_properties(properties, "the call")}, key)
+        else:
+            options = self._put_plain.get(content_type := content_type_of(key)) or self._plain(content_type)
+        return replace(options, if_none_match="*") if mode == "create" else options
 
-            return replace(options, if_none_match="*")
+    def _plain(self, content_type: str) -> PutOptions:
+        """Return what a written object gets of which the call says nothing; kept by content type."""
+        options = put_of(self._given.written)
+        if not options.content_type:
+            options = replace(options, content_type=content_type)
+        self._put_plain[content_type] = options
         return options
+
+    def _transfer_options(
+        self, put: PutOptions | None = None, part_size: int = 0, **changes: bool
+    ) -> TransferOptions:
+        settings = self._given.settings
+        return TransferOptions(
+            put=put or PutOptions(),
+            source_encryption=self._customer_key,
+            part_size=part_size or settings.part_size,
+            no_clobber=bool(put and put.if_none_match),
+            state_dir=settings.state_dir,
+            algorithm=checksum_algorithm(settings),
+            **changes,
+        )
 
     async def _close(self) -> None:
         """Close the connections of the running loop; the next call opens new ones."""

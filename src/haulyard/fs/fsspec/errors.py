@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Error numbers by kind of error, the first that fits; EREMOTEIO and ESTALE are not everywhere.
+#: Error numbers by kind of error, the first that fits; EREMOTEIO and EREMCHG are not everywhere.
 _NUMBERS: Final[tuple[tuple[type[errors.HaulError], int], ...]] = (
     (errors.NotFound, errno.ENOENT),
     (errors.AccessDenied, errno.EACCES),
     (errors.S3AuthError, errno.EACCES),
     (errors.S3ArchivedError, errno.EACCES),
-    (errors.PreconditionFailed, getattr(errno, "ESTALE", errno.EIO)),
-    (errors.SourceChanged, getattr(errno, "ESTALE", errno.EIO)),
+    # What s3fs raises of a file that was replaced while it was open.
+    (errors.PreconditionFailed, errno.EBUSY),
+    (errors.SourceChanged, errno.EBUSY),
+    (errors.Conflict, errno.EBUSY),
     (errors.IntegrityError, errno.EIO),
     (errors.UnsafeName, errno.EINVAL),
     (errors.Unsupported, errno.ENOTSUP),
@@ -67,9 +69,9 @@ def os_error(error: errors.HaulError, path: str = "") -> Exception:
     return OSError(number, message, path) if path else OSError(number, message)
 
 
-def exists_error(path: str) -> FileExistsError:
-    """Return the error of creating what is there."""
-    return FileExistsError(errno.EEXIST, "it exists already, and was to be created only", path)
+def exists_error(path: str, what: str = "it exists already, and was to be created") -> FileExistsError:
+    """Return the error of creating what is there, or removing what is not empty."""
+    return FileExistsError(errno.EEXIST, what, path)
 
 
 def missing_error(path: str) -> FileNotFoundError:
@@ -96,17 +98,14 @@ def os_errors(call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutin
 
 
 def _number(error: errors.HaulError) -> int | None:
+    """Return the error number of what concerns an object, a bucket or the network; None for all else."""
     if isinstance(error, errors.StoreError) and error.code in _CODES:
         return _CODES[error.code]
-    for kind, number in _NUMBERS:
-        if isinstance(error, kind):
-            return number
+    number = next((number for kind, number in _NUMBERS if isinstance(error, kind)), None)
+    if number is not None:
+        return number
     if isinstance(error, errors.TransportError):
         return _TRANSPORT.get(error.kind, errno.ECONNRESET)
-    if isinstance(error, errors.Conflict):
-        return errno.EBUSY
     if isinstance(error, errors.S3Error) and error.status in _REFUSED:
         return errno.EINVAL
-    if isinstance(error, (errors.StoreError, errors.TransferError)):
-        return errno.EIO
-    return None
+    return errno.EIO if isinstance(error, (errors.StoreError, errors.TransferError)) else None

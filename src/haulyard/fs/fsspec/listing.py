@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 #: request for their sizes.
 _REMEMBERED: Final = 10_000
 _FOLDED: Final = ListOptions(delimiter="/")
-_FIRST: Final = ListOptions(delimiter="/", page_size=1)
+#: Without a delimiter: SeaweedFS lists directories as prefixes that nothing is left in.
+_FIRST: Final = ListOptions(page_size=1)
 _name_of = itemgetter("name")
 
 
@@ -74,7 +75,7 @@ class ListingMethods(FileSystemBase):
         prefix = f"{target.key.rstrip('/')}/"
         async with aclosing(self._store(target.bucket).list(prefix, _FIRST)) as pages:  # type: ignore[type-var]
             async for page in pages:
-                return bool(page.objects or page.prefixes)
+                return bool(page.objects)
         return False
 
     async def _exists(self, path: str, **kwargs: Any) -> bool:
@@ -131,7 +132,7 @@ class ListingMethods(FileSystemBase):
     async def _level(
         self, name: str, target: Target, *, start: str = "", refresh: bool = False
     ) -> list[Entry]:
-        """Return what lies in a directory and begins with ``start``; markers of the directory are left out."""
+        """Return what lies in a directory and begins with ``start``, without the directory's own marker."""
         known = None if refresh or start else self._listings.listing(name)
         if known is not None:
             return known

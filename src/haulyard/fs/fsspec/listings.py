@@ -107,15 +107,15 @@ class Question:
 
     def keep(self, entry: Entry) -> None:
         """Remember what a path is."""
-        self._listings._keep(self._reading, entry)  # noqa: SLF001 -- of this module
+        self._listings._keep(self._reading, entry)
 
     def keep_all(self, entries: Sequence[Entry]) -> None:
         """Remember a listing, which is in the order of its names."""
-        self._listings._keep_all(self._reading, entries)  # noqa: SLF001 -- as above
+        self._listings._keep_all(self._reading, entries)
 
     def keep_tree(self, tree: dict[str, list[Entry]]) -> None:
         """Remember the listings of all directories below the one that was asked for."""
-        self._listings._keep_tree(self._reading, tree)  # noqa: SLF001 -- as above
+        self._listings._keep_tree(self._reading, tree)
 
 
 def _named(siblings: Sequence[Entry], path: str) -> Entry | None:
