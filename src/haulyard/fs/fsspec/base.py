@@ -225,6 +225,10 @@ class FileSystemBase(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no ty
 
     # What is remembered
 
+    def _forget(self, *paths: str) -> None:
+        """Forget what was remembered of paths that were written to."""
+        self._listings.forget(map(self._strip_protocol, paths))
+
     def invalidate_cache(self, path: str | None = None) -> None:
         """Forget what was listed: everything, or what lies at, below and above ``path``."""
         self._listings.refresh("" if path is None else self._strip_protocol(path))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from haulyard.client.files import AsyncWriter
     from haulyard.fs.fsspec.appending import AppendWriter
-    from haulyard.fs.fsspec.filesystem import HaulFileSystem
+    from haulyard.fs.fsspec.properties import PropertyMethods
     from haulyard.models.body import Buffer
 
 #: Bytes of small writes that are gathered before they are handed to the event loop's thread.
@@ -44,7 +44,7 @@ class HaulFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no typ
 
     def __init__(
         self,
-        fs: HaulFileSystem,
+        fs: PropertyMethods,
         path: str,
         mode: str = "rb",
         block_size: int | None = None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from haulyard.client.files import AsyncWriter
     from haulyard.fs.fsspec.appending import AppendWriter
     from haulyard.fs.fsspec.base import Target
-    from haulyard.fs.fsspec.filesystem import HaulFileSystem
+    from haulyard.fs.fsspec.properties import PropertyMethods
     from haulyard.models import ObjectHead
     from haulyard.models.body import Buffer
     from haulyard.stores.base import ObjectReader
@@ -29,7 +29,7 @@ class AsyncFile(AbstractAsyncStreamedFile):  # type: ignore[misc]  # fsspec has 
     content.
     """
 
-    def __init__(self, fs: HaulFileSystem, path: str, target: Target, head: ObjectHead) -> None:
+    def __init__(self, fs: PropertyMethods, path: str, target: Target, head: ObjectHead) -> None:
         self.fs = fs
         self.path = path
         self.mode = "rb"
@@ -102,7 +102,7 @@ class AsyncWrittenFile(AbstractAsyncStreamedFile):  # type: ignore[misc]  # fssp
     """
 
     def __init__(
-        self, fs: HaulFileSystem, path: str, mode: str, writer: AsyncWriter | AppendWriter, kept: int | None
+        self, fs: PropertyMethods, path: str, mode: str, writer: AsyncWriter | AppendWriter, kept: int | None
     ) -> None:
         self.fs = fs
         self.path = path

@@ -17,7 +17,7 @@ from haulyard.fs.fsspec.errors import os_errors
 
 if TYPE_CHECKING:
     from haulyard.client.files import AsyncWriter
-    from haulyard.fs.fsspec.writing import WritingMethods
+    from haulyard.fs.fsspec.base import FileSystemBase
 
 
 class Pending(Protocol):
@@ -33,7 +33,7 @@ class Pending(Protocol):
 class Deferred:
     """One object that was written as a whole, by `pipe_file` or `put_file`."""
 
-    def __init__(self, fs: WritingMethods, path: str, writer: AsyncWriter) -> None:
+    def __init__(self, fs: FileSystemBase, path: str, writer: AsyncWriter) -> None:
         self._fs = fs
         self._path = path
         self._writer = writer

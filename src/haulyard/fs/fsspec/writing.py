@@ -201,10 +201,6 @@ class WritingMethods(ReadingMethods):
                 await writer.write(piece)
                 callback.relative_update(len(piece))
 
-    def _forget(self, *paths: str) -> None:
-        """Forget what was remembered of paths that were written to."""
-        self._listings.forget(map(self._strip_protocol, paths))
-
 
 def kept_properties(head: ObjectHead, options: PutOptions, given: Mapping[str, Any]) -> PutOptions:
     """Return the options of a write that keeps what an object has, but for what is ``given``."""
