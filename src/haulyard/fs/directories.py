@@ -59,12 +59,15 @@ class DirectoryCalls(WriteCalls):
         """Say whether there is a file or a directory; a slash at the end asks for a directory.
 
         Raises:
+            NotFound: There is no such bucket.
             S3PermissionError: The store does not tell.
             UnsafeName: The path is none.
         """
         try:
             await self.get_node_info(path)
-        except NotFound:
+        except NotFound as error:
+            if error.code == "NoSuchBucket":
+                raise
             return False
         return True
 
@@ -134,6 +137,7 @@ class DirectoryCalls(WriteCalls):
         volume = self._volume
         if node.is_dir:
             return await self._create_directory(node.path)
+        key = volume.file_key(node.path)
         given: FileProperties = {}
         if node.content_type:
             given["content_type"] = node.content_type
@@ -144,7 +148,6 @@ class DirectoryCalls(WriteCalls):
         if (await volume.proved()).capabilities.conditional_put:
             return await self.write_file(node.path, b"", if_absent=True, **given)
         # The endpoint ignores conditions: a look before has to do, and another writer may come between.
-        key = volume.file_key(node.path)
         try:
             await volume.store.head(key, volume.reading)
         except NotFound:
@@ -274,22 +277,21 @@ class DirectoryCalls(WriteCalls):
         volume = self._volume
         below = f"{volume.prefix}{text}/" if text else volume.prefix
         nodes: list[NodeInfo] = []
-        is_there, odd = not text, _Odd()
+        odd = _Odd()
         async for page in volume.store.list(below, _IN_DIRECTORY):
             for prefix in page.prefixes:
-                is_there = True
                 if (name := volume.path_of(prefix)) is None:
                     odd.add(prefix, below)
                 else:
                     nodes.append(NodeInfo(name, is_dir=True))
             for info in page.objects:
-                is_there = True
                 if (name := volume.path_of(info.key)) is None:
                     odd.add(info.key, below)
                 elif info.key != below:
                     nodes.append(volume.listed(info, name))
         odd.tell(self)
-        if not is_there:
+        # A store that keeps directories may show one that is empty in this way, and in no other.
+        if text and not nodes and not await self._look(below):
             raise self._nothing(f"{text}/", "list_directory")
         nodes.sort(key=lambda node: (node.path, node.is_dir))
         return nodes

@@ -140,6 +140,8 @@ class PropertyCalls(MoveCalls):
             # In byte order all versions of the key come before those of longer ones.
             if volume.store.capabilities.ordered_listing and len(ours) < len(page.versions):
                 break
+        # Some stores list markers behind all versions; S3's own order stays, as sorting is stable.
+        found.sort(key=lambda each: (not each.is_latest, -each.modified.timestamp()))
         return found
 
     @measured
