@@ -8,8 +8,8 @@ import json
 import pytest
 from tests.fs.encryption.sealed import Held, hold, plain
 
-from haulyard.errors import S3IntegrityError
-from haulyard.fs.encryption import is_sealed, own_metadata, plaintext_size
+from haulyard.errors import ConfigError, S3IntegrityError
+from haulyard.fs.encryption import check_own, is_sealed, own_metadata, plaintext_size
 from haulyard.fs.encryption.envelope import ENVELOPE_KEYS
 
 pytestmark = pytest.mark.anyio
@@ -94,6 +94,13 @@ async def test_metadata_of_the_writers_own_is_told_apart() -> None:
     assert own_metadata(held.metadata) == {"author": "me"}
     assert held.metadata.keys() - {"author"} <= ENVELOPE_KEYS
     assert json.loads(held.metadata["x-amz-m"]) == {}
+
+
+@pytest.mark.parametrize("name", sorted(ENVELOPE_KEYS | {"X-Amz-Key-V2"}))
+def test_metadata_by_a_name_of_the_format_is_refused_beforehand(name: str) -> None:
+    check_own({"author": "me", "x-amz-other": "x"})
+    with pytest.raises(ConfigError, match="belongs to client-side encryption"):
+        check_own({"author": "me", name: "x"})
 
 
 async def test_the_size_is_that_of_the_plaintext() -> None:

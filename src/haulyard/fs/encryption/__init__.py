@@ -19,7 +19,8 @@ own, which a local key or AWS KMS wraps. Needs the extra ``encryption``.
 For whoever stores what was sealed:
 
 - ``sealed.metadata`` (keys ``x-amz-…``) is added to the object's own metadata, and must stay with it: what
-  replaces the metadata keeps it. `own_metadata` takes it out again for those who ask.
+  replaces the metadata keeps it. `check_own` refuses entries of others by these names, `own_metadata` takes
+  the format's out again for those who ask.
 - A sealed stream is made once. It cannot be read again from its start, for the same keystream would
   encrypt other bytes if the source had changed: send it in parts that are kept until they are stored.
 - The ciphertext is 16 bytes longer: `plaintext_size` returns what a caller expects to see.
@@ -30,7 +31,7 @@ For whoever stores what was sealed:
 """
 
 from haulyard.fs.encryption.encrypter import Encrypter, Sealed, SealedBytes
-from haulyard.fs.encryption.envelope import is_sealed, own_metadata, plaintext_size
+from haulyard.fs.encryption.envelope import check_own, is_sealed, own_metadata, plaintext_size
 from haulyard.fs.encryption.model import ClientSideEncryption
 from haulyard.fs.encryption.unsealing import Plaintext
 
@@ -40,6 +41,7 @@ __all__ = [
     "Plaintext",
     "Sealed",
     "SealedBytes",
+    "check_own",
     "is_sealed",
     "own_metadata",
     "plaintext_size",

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from haulyard.checksums import base64_of
-from haulyard.errors import S3IntegrityError
+from haulyard.errors import ConfigError, S3IntegrityError
 from haulyard.fs.encryption.model import CIPHER_IN_CONTEXT
 from haulyard.fs.encryption.suites import COMMITMENT_BYTES, MESSAGE_ID_BYTES, NONCE_BYTES, TAG_BYTES
 
@@ -71,6 +71,19 @@ def is_sealed(metadata: Mapping[str, str]) -> bool:
 def own_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     """Return what of an object's metadata its writer gave."""
     return {key: value for key, value in metadata.items() if key not in ENVELOPE_KEYS}
+
+
+def check_own(metadata: Mapping[str, str]) -> None:
+    """Refuse metadata of a writer's own that would be taken for the format's: nobody could read the object.
+
+    Raises:
+        ConfigError: One of its names belongs to the format.
+    """
+    taken = sorted(ENVELOPE_KEYS.intersection(name.lower() for name in metadata))
+    if taken:
+        raise ConfigError(
+            f"the metadata entry {taken[0]} belongs to client-side encryption", hint="choose another name"
+        )
 
 
 def plaintext_size(head: ObjectHead) -> int:
