@@ -139,6 +139,13 @@ async def test_an_object_that_was_cut_in_the_store_is_refused(mode: ClientSideEn
         await plain(held._replace(body=held.body[:15]), mode)
 
 
+async def test_an_object_that_is_too_large_for_one_key_is_refused_unread() -> None:
+    held = await hold(b"content")
+    unsealed = encrypter().unseal(held.head._replace(size=64 * 1024**3), in_chunks())
+    with pytest.raises(S3IntegrityError, match="more than one key may encrypt"):
+        await anext(unsealed)
+
+
 async def test_another_wrapping_key_is_refused() -> None:
     other = ClientSideEncryption(wrapping_key=Secret(bytes(32)))
     with pytest.raises(S3IntegrityError, match="the wrapping key is another one") as refused:

@@ -35,6 +35,7 @@ _VERSION_2 = {
         ({"x_amz_d": "AAAA"}, "x-amz-d has 3 bytes instead of 28"),
         ({"x_amz_i": "not base64!"}, "x-amz-i is no base64"),
         ({"x_amz_m": "{"}, "x-amz-m is no JSON"),
+        ({"x_amz_m": "[" * 2_000}, "x-amz-m is no JSON"),
         ({"x_amz_m": "[1]"}, "x-amz-m is no object of texts"),
         ({"x_amz_m": '{"a": "b"}'}, "it was written with another context (a)"),
         ({"x_amz_key_v2": "AAAA"}, "mixes the keys of several formats"),

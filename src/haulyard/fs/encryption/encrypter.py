@@ -151,6 +151,8 @@ class Encrypter:
         envelope = envelopes.read(head, bucket, allow_uncommitted=self._wanted.allow_uncommitted)
         if head.size < TAG_BYTES:
             raise refusal(head, bucket, f"{head.size} bytes are less than the tag that verifies them")
+        if head.size > MAX_PLAINTEXT + TAG_BYTES:
+            raise refusal(head, bucket, f"{head.size} bytes are more than one key may encrypt")
         if envelope.wrapping != self._key.wrapping:
             raise refusal(
                 head,

@@ -190,7 +190,7 @@ class _Reader:
     def _context(self, key: str, wrapping: str, suite: str) -> Mapping[str, str]:
         try:
             context = json.loads(self._head.metadata.get(key) or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             self.refuse(f"{key} is no JSON")
         if not isinstance(context, dict) or not all(isinstance(value, str) for value in context.values()):
             self.refuse(f"{key} is no object of texts")
