@@ -81,6 +81,11 @@ def a_directory(name: str, parent: str = "/") -> EnhancedNodeInfo:
     return EnhancedNodeInfo(name, True, parent)
 
 
+async def pieces(*content: bytes) -> AsyncIterator[bytes]:
+    for piece in content:
+        yield piece
+
+
 def test_every_call_of_the_interface_has_its_parameters() -> None:
     for name, base in vars(AsyncStorageProvider).items():
         if callable(base) and not name.startswith("_"):
@@ -168,6 +173,7 @@ async def test_fields_of_a_node_are_kept(provider: HaulyardStorageProvider) -> N
     node.calculate_expiry()
     assert await provider.create_node(node)
     assert await provider.write_file("/a", b"content")
+    assert await provider.stream_write("/a", pieces(b"more ", b"content"))
     found = await provider.get_node_info("/a")
     assert found is not None
     assert (found.owner, found.ttl, found.mime_type) == ("me", 60, "text/x-own")

@@ -36,6 +36,7 @@ from haulyard.transfer.workers import run_workers
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 
+    from haulyard.fs.config import FileProperties
     from haulyard.fs.nodes import NodeInfo
     from haulyard.models import Checksum
 
@@ -65,10 +66,9 @@ def register(name: str = "haulyard") -> None:
 class HaulyardStorageProvider(AsyncStorageProvider):
     """A prefix of a bucket, for chuk-virtual-fs.
 
-    Directories get markers, so that an empty one is there, as that package expects.
-
     Args:
-        config: What an `S3Provider` is told.
+        config: What an `S3Provider` is told. Its ``directory_markers`` should be on, which they are otherwise:
+            that package expects an empty directory to be there.
         settings: Its fields by their names, instead; those of that package's S3 provider are understood too
             (``bucket_name``, ``aws_access_key_id``, ``aws_secret_access_key``, ``region_name``,
             ``multipart_chunksize``).
@@ -113,13 +113,7 @@ class HaulyardStorageProvider(AsyncStorageProvider):
 
     async def write_file(self, path: str, content: bytes) -> bool:
         """Write a file; it need not exist, nor its directory. Its type and metadata stay, its tags do not."""
-        before = await _or(self.provider.get_node_info(path), None)
-        if before is None or before.is_dir:
-            await self.provider.write_file(path, content)
-        else:
-            await self.provider.write_file(
-                path, content, content_type=before.content_type, metadata=before.metadata
-            )
+        await self.provider.write_file(path, content, **await self._properties(path))
         return True
 
     async def read_file(self, path: str) -> bytes | None:
@@ -220,6 +214,13 @@ class HaulyardStorageProvider(AsyncStorageProvider):
 
         return await self._each(operations, write)
 
+    async def _properties(self, path: str) -> FileProperties:
+        """Return what a file has that its next content is to have, too."""
+        before = await _or(self.provider.get_node_info(path), None)
+        if before is None or before.is_dir:
+            return {}
+        return {"content_type": before.content_type, "metadata": before.metadata}
+
     async def _each(self, items: Sequence[Item], call: Callable[[Item], Awaitable[T]]) -> list[T]:
         done: dict[int, T] = {}
         failed: dict[int, Exception] = {}
@@ -274,7 +275,8 @@ class HaulyardStorageProvider(AsyncStorageProvider):
         progress_callback: Progress | None = None,
     ) -> bool:
         """Write a file from a stream, whole or not at all; ``progress_callback`` gets bytes done, and -1."""
-        await self.provider.stream_write(path, _told(stream, progress_callback))
+        properties = await self._properties(path)
+        await self.provider.stream_write(path, _told(stream, progress_callback), **properties)
         return True
 
     async def stream_read(self, path: str, chunk_size: int = 8192) -> AsyncIterator[bytes]:
