@@ -67,7 +67,7 @@ class HaulyardStorageProvider(AsyncStorageProvider):
     """A prefix of a bucket, for chuk-virtual-fs.
 
     Args:
-        config: What an `S3Provider` is told. Its ``directory_markers`` should be on, which they are otherwise:
+        config: What an `S3Provider` is told. Its ``directory_markers`` should be on, as they are otherwise:
             that package expects an empty directory to be there.
         settings: Its fields by their names, instead; those of that package's S3 provider are understood too
             (``bucket_name``, ``aws_access_key_id``, ``aws_secret_access_key``, ``region_name``,
