@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from haulyard.client.arguments import check_bytes
 from haulyard.client.cancelling import cancelled_once
+from haulyard.errors import HaulError
 from haulyard.fs.directories import DirectoryCalls
 from haulyard.fs.metrics import measured
 from haulyard.fs.nodes import NewNode, NodeInfo, Outcome
@@ -86,9 +87,6 @@ class BatchCalls(ReadCalls, DirectoryCalls):
 
         Returns:
             An outcome for each path, in their order; it has an error, or the file is gone.
-
-        Raises:
-            S3Error: All requests failed as a whole.
         """
         volume = self._volume
         wanted = list(paths)
@@ -101,9 +99,15 @@ class BatchCalls(ReadCalls, DirectoryCalls):
                 outcomes[number] = Outcome(path, error=error)
         # A key twice in one request is deleted once, and answered once.
         once = list(dict.fromkeys(keys.values()))
+        errors: dict[str, Exception] = {}
         with volume.cache.writing(*(key[len(volume.prefix) :] for key in once)):
-            deleted = await volume.store.delete_many([DeleteItem(key) for key in once])
-        errors = {outcome.key: outcome.error for outcome in deleted if outcome.error is not None}
+            try:
+                deleted = await volume.store.delete_many([DeleteItem(key) for key in once])
+            except HaulError as error:
+                # Where it is one reason for all of them.
+                errors = dict.fromkeys(once, error)
+            else:
+                errors = {each.key: each.error for each in deleted if each.error is not None}
         for number, key in keys.items():
             if key in errors:
                 outcomes[number] = Outcome(wanted[number], error=errors[key])
