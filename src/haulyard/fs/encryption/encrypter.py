@@ -17,8 +17,9 @@ from haulyard.fs.encryption.suites import (
     Sealing,
     committing,
     not_committing,
+    seal_at_once,
 )
-from haulyard.fs.encryption.unsealing import Plaintext, release_early, verified
+from haulyard.fs.encryption.unsealing import PIECE, Plaintext, release_early, verified, verified_at_once
 from haulyard.fs.encryption.wrapping import KmsKey, LocalKey, WrappingKey
 from haulyard.stores.kms import Kms
 
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
     from haulyard.models.body import Buffer
     from haulyard.stores.assemble import Connection
 
-# OpenSSL holds the interpreter's lock while it encrypts, so that a thread would bring nothing; a piece of
-# this size takes 60 µs at 4 GiB/s, after which others have their turn.
-_PIECE = 256 * 1024
+# OpenSSL holds the interpreter's lock while it encrypts, so that a thread would bring nothing; a piece takes
+# 60 µs at 4 GiB/s, and after so many bytes others have their turn.
 _TURN = 4 * 1024 * 1024
 
 
@@ -51,7 +51,7 @@ class Sealed(NamedTuple):
 class SealedBytes(NamedTuple):
     """An encrypted content in memory, to be sent as often as it takes, and the metadata that goes with it."""
 
-    body: bytearray
+    body: bytes | bytearray
     metadata: dict[str, str]
 
 
@@ -93,12 +93,14 @@ class Encrypter:
         view = memoryview(data).cast("B")
         _check_size(view.nbytes)
         key, metadata = await self._new_key()
+        if view.nbytes <= PIECE:
+            return SealedBytes(seal_at_once(key, view), metadata)
         cipher = Sealing(key)
         body = bytearray(view.nbytes + TAG_BYTES)
         with memoryview(body) as place:
-            for start in range(0, view.nbytes, _PIECE):
-                cipher.update_into(view[start : start + _PIECE], place[start : start + _PIECE + TAG_BYTES])
-                if (start + _PIECE) % _TURN == 0:
+            for start in range(0, view.nbytes, PIECE):
+                cipher.update_into(view[start : start + PIECE], place[start : start + PIECE + TAG_BYTES])
+                if (start + PIECE) % _TURN == 0:
                     await asyncio.sleep(0)
             place[view.nbytes :] = cipher.finish()
         return SealedBytes(body, metadata)
@@ -118,6 +120,9 @@ class Encrypter:
             key = await self._key_of(head, bucket)
             async for piece in release_early(key, head, chunks, bucket):
                 yield piece
+            return
+        if head.size <= min(PIECE, self._wanted.memory):
+            yield await verified_at_once(await self._key_of(head, bucket), head, chunks, bucket)
             return
         async with await self.open(head, chunks, bucket=bucket) as plaintext:
             async for piece in plaintext.chunks():
@@ -184,8 +189,8 @@ async def _seal(key: ContentKey, chunks: AsyncIterable[Buffer], size: int | None
         _check_size(seen)
         if size is not None and seen > size:
             raise StoreError(f"more bytes came than the {size} that were said", operation="encrypt")
-        for start in range(0, view.nbytes, _PIECE):
-            yield cipher.update(view[start : start + _PIECE])
+        for start in range(0, view.nbytes, PIECE):
+            yield cipher.update(view[start : start + PIECE])
     if size is not None and seen < size:
         raise StoreError(f"{seen} bytes came of the {size} that were said", operation="encrypt")
     yield cipher.finish()

@@ -69,6 +69,24 @@ def _expand(extracted: bytes, info: bytes, size: int) -> bytes:
     return hmac.digest(extracted, info + b"\x01", "sha512")[:size]
 
 
+def seal_at_once(key: ContentKey, plaintext: Buffer) -> bytes:
+    """Return a whole ciphertext with its tag: for small contents, which take half the time this way."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key.key).encrypt(key.nonce, plaintext, key.associated)
+
+
+def open_at_once(key: ContentKey, ciphertext: Buffer) -> bytes | None:
+    """Return the plaintext of a whole ciphertext with its tag; None where the tag is not right."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    try:
+        return AESGCM(key.key).decrypt(key.nonce, ciphertext, key.associated)
+    except InvalidTag:
+        return None
+
+
 class Sealing:
     """Encrypts one content in order; `finish` returns the tag that goes last."""
 

@@ -14,7 +14,7 @@ from anyio import to_thread
 
 from haulyard.errors import StoreError
 from haulyard.fs.encryption.envelope import refusal
-from haulyard.fs.encryption.suites import TAG_BYTES, ContentKey, Opening, decrypt_at
+from haulyard.fs.encryption.suites import TAG_BYTES, ContentKey, Opening, decrypt_at, open_at_once
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from haulyard.models import ObjectHead
     from haulyard.models.body import Buffer
 
-#: Bytes that are decrypted, and given, at a time.
-_PIECE = 256 * 1024
+#: Bytes that are encrypted or decrypted, and given, at a time.
+PIECE = 256 * 1024
+_CHANGED = "its bytes are not those that were written"
 #: Bytes that go to the file, or come from it, at a time: each needs a thread.
 _BATCH = 1024 * 1024
 
@@ -128,8 +129,8 @@ class Plaintext:
         for at in range(start, last, _BATCH):
             found = batch[: last - at]
             await self._waiting.read_into(found, at)
-            for inner in range(0, found.nbytes, _PIECE):
-                yield decrypt_at(self._key, at + inner, found[inner : inner + _PIECE])
+            for inner in range(0, found.nbytes, PIECE):
+                yield decrypt_at(self._key, at + inner, found[inner : inner + PIECE])
 
     async def close(self) -> None:
         """Let go of what waits in memory or on the disk; closing twice is harmless."""
@@ -172,14 +173,30 @@ async def _receive(
     tag = _Tail()
     opening = Opening(key)
     # What comes out is looked at by nobody: only the tag counts here.
-    unseen = memoryview(bytearray(_PIECE + TAG_BYTES))
+    unseen = memoryview(bytearray(PIECE + TAG_BYTES))
     async for content in tag.before(chunks, head, bucket):
-        for start in range(0, len(content), _PIECE):
-            opening.update_into(content[start : start + _PIECE], unseen)
+        for start in range(0, len(content), PIECE):
+            opening.update_into(content[start : start + PIECE], unseen)
         await waiting.add(content)
     await waiting.flush()
     if not opening.verify(tag.value):
-        raise refusal(head, bucket, "its bytes are not those that were written")
+        raise refusal(head, bucket, _CHANGED)
+
+
+async def verified_at_once(
+    key: ContentKey, head: ObjectHead, chunks: AsyncIterable[Buffer], bucket: str
+) -> bytes:
+    """Return the plaintext of a ciphertext that is small enough for one piece. Raises as `verified`."""
+    held = bytearray()
+    async for chunk in chunks:
+        held += chunk
+        if len(held) > head.size:
+            break
+    _check_length(len(held), head, bucket)
+    plaintext = open_at_once(key, held)
+    if plaintext is None:
+        raise refusal(head, bucket, _CHANGED)
+    return plaintext
 
 
 async def release_early(
@@ -193,13 +210,13 @@ async def release_early(
     tag = _Tail()
     opening = Opening(key)
     async for content in tag.before(chunks, head, bucket):
-        for start in range(0, len(content), _PIECE):
-            yield opening.update(content[start : start + _PIECE])
+        for start in range(0, len(content), PIECE):
+            yield opening.update(content[start : start + PIECE])
     if not opening.verify(tag.value):
         raise refusal(
             head,
             bucket,
-            "its bytes are not those that were written",
+            _CHANGED,
             "delayed_auth was asked for: throw away what was read of it",
         )
 
@@ -226,10 +243,14 @@ class _Tail:
             tag += rest
             if content.nbytes:
                 yield content
-        if seen != head.size:
-            more = "more than its" if seen > head.size else f"{seen} of its"
-            raise refusal(head, bucket, f"{more} {head.size} bytes came")
+        _check_length(seen, head, bucket)
         self.value = bytes(tag)
+
+
+def _check_length(seen: int, head: ObjectHead, bucket: str) -> None:
+    if seen != head.size:
+        more = "more than its" if seen > head.size else f"{seen} of its"
+        raise refusal(head, bucket, f"{more} {head.size} bytes came")
 
 
 def _pread_into(descriptor: int, place: memoryview, offset: int) -> None:
