@@ -17,6 +17,9 @@ from benchmarks import (
     big_down,
     big_up,
     copy_5000,
+    fs_find,
+    fs_ranges,
+    fs_small,
     harness,
     list_100k,
     match_20,
@@ -73,9 +76,11 @@ ROWS: dict[str, Comparison] = {
         spool_events,
         ship_backlog,
         ship_watch,
+        fs_small,
+        fs_find,
         startup,
     )
-} | {row.name: row for row in throttled.ROWS}
+} | {row.name: row for row in (*throttled.ROWS, *fs_ranges.ROWS)}
 #: Fewer rounds than this, or less work, are shown but not recorded.
 ROUNDS = 5
 _MEMORY_DISK = Path("/dev/shm")  # noqa: S108 -- an own directory with an unguessable name is made there

