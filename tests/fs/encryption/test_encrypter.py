@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tests.fs.encryption.sealed import KEY, Held, encrypter, hold, plain
 
 from haulyard.errors import ConfigError, S3IntegrityError, StoreError
@@ -144,6 +146,25 @@ async def test_an_object_that_is_too_large_for_one_key_is_refused_unread() -> No
     unsealed = encrypter().unseal(held.head._replace(size=64 * 1024**3), in_chunks())
     with pytest.raises(S3IntegrityError, match="more than one key may encrypt"):
         await anext(unsealed)
+
+
+async def test_an_object_of_an_older_client_is_read_if_asked() -> None:
+    data_key, nonce, content_nonce = os.urandom(32), os.urandom(12), os.urandom(12)
+    wrapped = nonce + AESGCM(KEY.reveal()).encrypt(nonce, data_key, b"AES/GCM/NoPadding")
+    metadata = {
+        "x-amz-key-v2": base64.b64encode(wrapped).decode(),
+        "x-amz-iv": base64.b64encode(content_nonce).decode(),
+        "x-amz-cek-alg": "AES/GCM/NoPadding",
+        "x-amz-wrap-alg": "AES/GCM",
+        "x-amz-matdesc": "{}",
+        "x-amz-tag-len": "128",
+    }
+    held = Held(AESGCM(data_key).encrypt(content_nonce, CONTENT, None), metadata)
+    for mode in (LOCAL, ON_DISK, EARLY):
+        assert await plain(held, replace(mode, allow_uncommitted=True)) == CONTENT
+    changed = held._replace(body=held.body[:-1] + b"?")
+    with pytest.raises(S3IntegrityError, match="its bytes are not those"):
+        await plain(changed, replace(LOCAL, allow_uncommitted=True))
 
 
 async def test_another_wrapping_key_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -122,7 +123,9 @@ class Encrypter:
                 yield piece
             return
         if head.size <= min(PIECE, self._wanted.memory):
-            yield await verified_at_once(await self._key_of(head, bucket), head, chunks, bucket)
+            plain = await verified_at_once(await self._key_of(head, bucket), head, chunks, bucket)
+            if plain:
+                yield plain
             return
         async with await self.open(head, chunks, bucket=bucket) as plaintext:
             async for piece in plaintext.chunks():
@@ -172,8 +175,6 @@ class Encrypter:
 
 
 def _committed(data_key: bytes, envelope: Envelope, head: ObjectHead, bucket: str) -> ContentKey:
-    import hmac
-
     derived = committing(data_key, envelope.message_id)
     if not hmac.compare_digest(derived.value, envelope.commitment):
         raise refusal(head, bucket, "its key commitment is not that of its data key")
