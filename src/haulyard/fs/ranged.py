@@ -1,8 +1,7 @@
 """A large file in ranges, several of them under way at a time and all of one version of it.
 
 Each range carries If-Match. The first comes from the answer that told how large the file is, so that finding
-out costs no request. What arrives is verified as a whole: by the checksums of the ranges where those combine,
-else by reading over all of it.
+out costs no request. What arrives is verified as a whole.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections import deque
 from contextlib import aclosing
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from haulyard.checksums import ALGORITHMS, checksum_of, combine, hasher, supports_full_object
+from haulyard.checksums import ALGORITHMS, checksum_of, hasher, supports_full_object
 from haulyard.errors import S3IntegrityError
 from haulyard.models import ByteRange, Checksum, GetOptions
 from haulyard.transfer.download import refuse_another
@@ -35,9 +34,10 @@ class Ranges(NamedTuple):
 async def in_ranges(
     store: Store, reader: ObjectReader, options: GetOptions, cut: Ranges
 ) -> AsyncGenerator[bytes]:
-    """Yield the bytes of ``reader.range`` in order, each piece while the next ones are being read.
+    """Yield the bytes of ``reader.range`` in order as they arrived, while the next ranges are being read.
 
-    Takes ``reader`` over and closes it. Memory: ``cut.ahead`` pieces of ``cut.size``, and the one yielded.
+    Takes ``reader`` over and closes it. Memory: ``cut.ahead`` ranges of ``cut.size``, and the one that is
+    being yielded.
 
     Raises:
         PreconditionFailed: The file was replaced meanwhile.
@@ -47,13 +47,13 @@ async def in_ranges(
     end = head.size if span.end is None else span.end
     check = _Check(head, whole=span.start == 0 and end == head.size)
     starts = iter(range(span.start, end, cut.size))
-    pieces: deque[asyncio.Task[bytes]] = deque()
+    ranges: deque[asyncio.Task[deque[Buffer]]] = deque()
 
-    async def read(piece: ByteRange) -> bytes:
-        if piece.start == span.start:
-            return await _first(reader, (piece.end or 0) - piece.start)
+    async def read(wanted: ByteRange) -> deque[Buffer]:
+        if wanted.start == span.start:
+            return await _first(reader, (wanted.end or 0) - wanted.start)
         asked = GetOptions(
-            range=piece,
+            range=wanted,
             if_match=head.etag,
             version_id=options.version_id,
             encryption=options.encryption,
@@ -61,84 +61,77 @@ async def in_ranges(
         )
         async with await store.get(head.key, asked) as other:
             refuse_another(head, other.head)
-            return await other.read()
+            # Neither joined nor copied: with the memory of the transport that would be three of each.
+            return deque([chunk async for chunk in other.chunks()])
 
     def begin() -> None:
         start = next(starts, None)
         if start is not None:
-            piece = ByteRange(start, min(start + cut.size, end))
-            pieces.append(asyncio.create_task(read(piece)))
+            wanted = ByteRange(start, min(start + cut.size, end))
+            ranges.append(asyncio.create_task(read(wanted)))
 
     try:
         for _ in range(cut.ahead):
             begin()
-        while pieces:
-            data = await pieces[0]
-            pieces.popleft()
+        while ranges:
+            chunks = await ranges[0]
+            ranges.popleft()
             begin()
-            check.add(data)
-            yield data
+            while chunks:
+                chunk = chunks.popleft()
+                check.add(chunk)
+                yield bytes(chunk)
         check.verify()
     finally:
-        await _give_up(pieces)
+        await _give_up(ranges)
         await reader.close()
 
 
-async def _give_up(pieces: deque[asyncio.Task[bytes]]) -> None:
-    for task in pieces:
+async def _give_up(ranges: deque[asyncio.Task[deque[Buffer]]]) -> None:
+    for task in ranges:
         task.cancel()
-    if pieces:
-        await asyncio.wait(pieces)
-    for task in pieces:
+    if ranges:
+        await asyncio.wait(ranges)
+    for task in ranges:
         if not task.cancelled():
             # Looked at, so that asyncio does not complain that nobody did.
             task.exception()
 
 
-async def _first(reader: ObjectReader, size: int) -> bytes:
+async def _first(reader: ObjectReader, size: int) -> deque[Buffer]:
     """Return the beginning of an answer, and give up the rest of it."""
-    data = bytearray()
+    found: deque[Buffer] = deque()
     async with aclosing(cast("AsyncGenerator[Buffer]", reader.chunks())) as chunks:
         async for chunk in chunks:
-            data += chunk
-            if len(data) >= size:
+            found.append(memoryview(chunk)[:size])
+            size -= len(found[-1])
+            if not size:
                 break
-    return bytes(memoryview(data)[:size])
+    return found
 
 
 class _Check:
-    """The checksum of pieces that come in order, and what the store says that it is."""
+    """The checksum of bytes that come in order, and what the store says that it is."""
 
     def __init__(self, head: ObjectHead, *, whole: bool) -> None:
         self._head = head
         self._expected = _stated(head) if whole else None
-        algorithm = self._expected.algorithm if self._expected else ""
-        self._combines = supports_full_object(algorithm)
-        self._parts: list[tuple[bytes, int]] = []
-        self._state = hasher(algorithm) if self._expected and not self._combines else None
+        self._state = hasher(self._expected.algorithm) if self._expected else None
 
-    def add(self, data: bytes) -> None:
-        """Count the next piece."""
+    def add(self, data: Buffer) -> None:
+        """Count the next bytes."""
         if self._state is not None:
             self._state.update(data)
-        elif self._expected is not None:
-            state = hasher(self._expected.algorithm)
-            state.update(data)
-            self._parts.append((state.digest(), len(data)))
 
     def verify(self) -> None:
-        """Raise IntegrityError where all pieces together have another checksum."""
-        expected = self._expected
-        if expected is None:
+        """Raise IntegrityError where all bytes together have another checksum."""
+        if self._expected is None or self._state is None:
             return
-        if self._state is not None:
-            actual = checksum_of(expected.algorithm, self._state.digest())
-        else:
-            actual = combine(expected.algorithm, self._parts)
-        if actual.value != expected.value:
+        actual = checksum_of(self._expected.algorithm, self._state.digest())
+        if actual.value != self._expected.value:
             raise S3IntegrityError(
                 f"GetObject {self._head.key}: it came with {actual.algorithm} {actual.value}, the store says "
-                f"{expected.value}",
+                f"{self._expected.value}",
                 operation="GetObject",
                 key=self._head.key,
                 hint="read it again; if it stays so, the object is damaged in the store",
