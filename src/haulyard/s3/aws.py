@@ -305,7 +305,7 @@ def _client(target: AwsTarget, service: str, endpoint_url: str) -> Any:  # noqa:
     )
 
 
-def _from_answer(request: Request, response: dict[str, Any], service: str) -> HaulError:
+def _from_answer(request: Request, response: dict[str, Any], service: str = "s3") -> HaulError:
     """Return our error of an answer, by the one table that all answers go through."""
     from xml.sax.saxutils import escape
 
