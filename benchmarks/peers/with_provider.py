@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-# The directory of this script is where Python looks first.
-import drawn
+
+import drawn  # type: ignore[import-not-found]  # beside this script
 import uvloop
 
 from haulyard.fs import S3Provider, S3ProviderConfig

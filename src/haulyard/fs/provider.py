@@ -41,7 +41,7 @@ class S3Provider(UpdateCalls, BatchCalls, PropertyCalls, ShareCalls):
     Example:
         >>> config = S3ProviderConfig("demo", prefix="tenants/7", endpoint_url="http://127.0.0.1:8333")
         >>> async with S3Provider(config) as provider:
-        ...     await provider.write_file("notes/today.txt", b"hello, world")
+        ...     node = await provider.write_file("notes/today.txt", b"hello, world")
         ...     await provider.read_file("notes/today.txt")
         b'hello, world'
     """

@@ -57,7 +57,7 @@ class ShareCalls(VolumeCalls):
 
         Example:
             >>> (await provider.generate_presigned_url("notes/today.txt", expires_in=600)).url
-            'http://.../demo/tenants/7/notes/today.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&...'
+            'http://.../notes/today.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&...'
         """
         volume = self._volume
         key = volume.file_key(path)

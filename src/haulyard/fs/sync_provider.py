@@ -57,7 +57,7 @@ class SyncS3Provider:
 
     Example:
         >>> with SyncS3Provider(S3ProviderConfig("demo", prefix="tenants/7")) as provider:
-        ...     provider.write_file("notes/today.txt", b"hello, world")
+        ...     node = provider.write_file("notes/today.txt", b"hello, world")
         ...     provider.read_file("notes/today.txt")
         b'hello, world'
     """

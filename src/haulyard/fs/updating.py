@@ -81,8 +81,8 @@ class UpdateCalls(ReadCalls, WriteCalls):
             Unsupported: The endpoint ignores conditions, so that updates would be lost.
 
         Example:
-            >>> await provider.write_file("counter", b"41")
-            >>> await provider.update("counter", lambda old: b"%d" % (int(old) + 1))
+            >>> old = await provider.write_file("counter", b"41")
+            >>> new = await provider.update("counter", lambda old: b"%d" % (int(old) + 1))
             >>> await provider.read_file("counter")
             b'42'
         """
@@ -113,7 +113,8 @@ class UpdateCalls(ReadCalls, WriteCalls):
             Exception: That of the last call, or one that would not go away.
 
         Example:
-            >>> await provider.with_retry(provider.copy_node, "a", "b")
+            >>> (await provider.with_retry(provider.copy_node, "a", "b")).files
+            1
         """
         for attempt in range(1, RETRIES):
             try:
