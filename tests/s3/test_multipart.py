@@ -176,11 +176,20 @@ def test_a_completion_is_never_repeated_blindly() -> None:
     assert not complete_multipart_upload("b", "k", "u", [PartInfo(1, "e")]).repeatable
 
 
-def test_a_composite_checksum_is_sent_without_its_number() -> None:
-    options = PutOptions(checksum=Checksum("SHA256", "qqo=-2", "COMPOSITE"))
-    headers = complete_multipart_upload("b", "k", "u", [PartInfo(1, "e")], options).headers
-    assert headers["x-amz-checksum-sha256"] == "qqo="
-    assert headers["x-amz-checksum-type"] == "COMPOSITE"
+def test_a_composite_checksum_is_left_to_the_store_that_has_those_of_the_parts() -> None:
+    options = PutOptions(checksum=Checksum("SHA256", "qqo=-1", "COMPOSITE"))
+    part = PartInfo(1, "e", 3, Checksum("SHA256", "qqo="))
+    request = complete_multipart_upload("b", "k", "u", [part], options)
+    assert request.headers["x-amz-checksum-type"] == "COMPOSITE"
+    assert "x-amz-checksum-sha256" not in request.headers
+    assert b"<ChecksumSHA256>qqo=</ChecksumSHA256>" in (
+        request.body if isinstance(request.body, bytes) else b""
+    )
+
+
+def test_md5_is_announced_as_no_checksum_of_s3() -> None:
+    headers = create_multipart_upload("b", "k", PutOptions(checksum_algorithm="MD5")).headers
+    assert not any(name.startswith("x-amz-checksum") for name in headers)
 
 
 def test_an_md5_of_the_object_is_not_sent_as_that_of_the_document() -> None:

@@ -61,7 +61,7 @@ async def client(server: FaultServer, pauses: list[float]) -> AsyncIterator[S3Cl
         yield S3Client(
             connection.client._layers,
             signer=connection.signer,
-            credentials=connection._current,
+            credentials=connection.current_credentials,
             sleep=sleep,
         )
 

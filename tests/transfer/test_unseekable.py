@@ -12,7 +12,7 @@ from haulyard.errors import ConfigError, HaulError, PreconditionFailed, StoreErr
 from haulyard.events import BytesMoved, Event, ignore
 from haulyard.models import PartInfo, PartOptions, PutOptions
 from haulyard.models.body import BUFFERS, Body
-from haulyard.stores.base import PART
+from haulyard.stores.base import PART, PUT
 from haulyard.stores.memory import MemoryStore
 from haulyard.transfer import unseekable
 from haulyard.transfer.unseekable import UnseekableUpload
@@ -166,6 +166,30 @@ async def test_an_upload_that_is_cancelled_is_aborted() -> None:
     task = asyncio.create_task(run.run())
     await reading.wait()
     task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await store.uploads() == 0
+
+
+async def test_an_upload_that_is_cancelled_while_it_is_created_is_aborted() -> None:
+    begun, finish = asyncio.Event(), asyncio.Event()
+
+    class Slow(Watched):
+        async def create_multipart(self, key: str, options: PutOptions = PUT) -> str:
+            upload_id = await super().create_multipart(key, options)
+            begun.set()
+            await finish.wait()
+            return upload_id
+
+    store = Slow()
+    task = asyncio.create_task(
+        UnseekableUpload(
+            source(bytes(30)), store, "key", PutOptions(), part_size=10, algorithm="CRC64NVME", emit=ignore
+        ).run()
+    )
+    await begun.wait()
+    task.cancel()
+    finish.set()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await store.uploads() == 0

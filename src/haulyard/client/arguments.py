@@ -125,7 +125,7 @@ def put_options(properties: Properties, key: str = "") -> PutOptions:
     Raises:
         ConfigError: A value of another kind than the property has.
     """
-    _check_properties(properties)
+    check_properties(properties)
     expires = properties.get("expires", "")
     given = properties if isinstance(expires, str) else {**properties, "expires": http_date(expires)}
     options = PutOptions(**given)  # type: ignore[arg-type]  # expires is a text by now
@@ -134,7 +134,12 @@ def put_options(properties: Properties, key: str = "") -> PutOptions:
     return options
 
 
-def _check_properties(properties: Mapping[str, object]) -> None:
+def check_properties(properties: Mapping[str, object]) -> None:
+    """Check what a written object is to get besides its content.
+
+    Raises:
+        ConfigError: A value of another kind than the property has.
+    """
     for name, value in properties.items():
         if name in {"metadata", "tags", "grants"}:
             check_texts(name, value)

@@ -169,9 +169,13 @@ class AsyncReader:
 
 
 class AsyncWriter:
-    """An object being written piece by piece; made by `AsyncClient.open`."""
+    """An object being written piece by piece; made by `AsyncClient.open`.
 
-    def __init__(self, session: Session, uri: str, options: PutOptions) -> None:
+    ``part_size`` in bytes is that of the first parts; 0 for that of the settings.
+    """
+
+    def __init__(self, session: Session, uri: str, options: PutOptions, *, part_size: int = 0) -> None:
+        self._part_size = part_size or session.settings.part_size
         self._session = session
         self._uri = uri
         self._options = options
@@ -253,7 +257,7 @@ class AsyncWriter:
             place.store,
             place.key,
             self._options,
-            part_size=session.settings.part_size,
+            part_size=self._part_size,
             algorithm=checksum_algorithm(session.settings),
             emit=session.emit,
             name=self._uri,

@@ -70,6 +70,7 @@ class AsyncJob:
         new: bool = False,
         manifest: StrPath = "",
         recursive: bool = False,
+        raw: bool = False,
         include: Patterns = (),
         exclude: Patterns = (),
         properties: Mapping[str, Any] | None = None,
@@ -97,6 +98,7 @@ class AsyncJob:
             manifest: A list of keys, a CSV of S3 Batch Operations or the ``manifest.json`` of an S3
                 Inventory, instead of a listing.
             recursive: Take what is below a prefix that does not end in a slash.
+            raw: ``*`` and ``?`` in the source are no wildcards but these characters.
             include: Patterns of relative keys that take part; empty for all.
             exclude: Patterns of relative keys that do not.
             properties: What every destination gets: ``storage_class``, ``metadata``, ``tags``, ``acl``,
@@ -124,6 +126,7 @@ class AsyncJob:
             rules_name=rules_name,
             manifest=_absolute(manifest) if manifest else "",
             recursive=recursive,
+            raw=raw,
             filters=tuple((each.include, each.text) for each in patterns_of(include, exclude)),
             properties=dict(properties or {}),
             remove_tags=tuple(remove_tags),

@@ -1,4 +1,4 @@
-"""What goes through botocore: a bucket's settings, and who the caller is.
+"""What goes through botocore: a bucket's settings, who the caller is, and the data keys of KMS.
 
 These calls are few, and their shapes many; the two milliseconds that botocore takes for one do not matter
 (docs/design.md has the measurement), its half second of import does: it is loaded by the first call.
@@ -6,15 +6,19 @@ These calls are few, and their shapes many; the two milliseconds that botocore t
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from haulyard.errors import ConfigError, TransportError, Unsupported
+from haulyard.models import Secret
 from haulyard.s3.endpoint import EndpointConfig, resolve
 from haulyard.s3.faults import error_from, transport_error
 from haulyard.s3.request import Request
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from haulyard.errors import HaulError
     from haulyard.s3.credentials import Credentials
 
@@ -23,6 +27,7 @@ _CONNECT_TIMEOUT = 10
 _READ_TIMEOUT = 30
 _ATTEMPTS = 3
 
+_KMS_REGION = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):")
 # What S3 answers where a bucket has no such setting.
 _UNSET = frozenset(
     {
@@ -52,6 +57,13 @@ class CallerIdentity(NamedTuple):
     account: str
     arn: str
     user_id: str
+
+
+class KmsDataKey(NamedTuple):
+    """A data key of KMS: in plain, and wrapped by the KMS key."""
+
+    plain: Secret
+    wrapped: bytes
 
 
 class BucketEncryption(NamedTuple):
@@ -98,6 +110,62 @@ async def sts_get_caller_identity(target: AwsTarget, endpoint_url: str = "") -> 
     request = Request("GetCallerIdentity", "POST")
     answer = await _call(target, "sts", request, endpoint_url=endpoint_url)
     return CallerIdentity(answer["Account"], answer["Arn"], answer["UserId"])
+
+
+async def kms_generate_data_key(
+    target: AwsTarget, key_id: str, context: Mapping[str, str], endpoint_url: str = ""
+) -> KmsDataKey:
+    """Return a new data key of 256 bits that ``context`` is bound to.
+
+    ``endpoint_url`` is that of KMS. As with STS, a custom S3 endpoint has none of its own.
+
+    Raises:
+        Unsupported: The S3 endpoint is not AWS's, and no KMS endpoint was given.
+        S3PermissionError: The caller may not use the key, or there is none of that name.
+        S3Error: Any other refusal, or no answer.
+    """
+    answer = await _call_kms(
+        target,
+        Request("GenerateDataKey", "POST"),
+        {"KeyId": key_id, "KeySpec": "AES_256", "EncryptionContext": dict(context)},
+        endpoint_url,
+    )
+    return KmsDataKey(Secret(answer["Plaintext"]), answer["CiphertextBlob"])
+
+
+async def kms_decrypt(
+    target: AwsTarget, key_id: str, wrapped: bytes, context: Mapping[str, str], endpoint_url: str = ""
+) -> Secret:
+    """Return the data key that ``key_id`` wrapped with ``context``.
+
+    Raises:
+        S3IntegrityError: Another key or context wrapped it, or it was changed.
+        S3Error: As `kms_generate_data_key`.
+    """
+    answer = await _call_kms(
+        target,
+        Request("Decrypt", "POST"),
+        {"KeyId": key_id, "CiphertextBlob": wrapped, "EncryptionContext": dict(context)},
+        endpoint_url,
+    )
+    return Secret(answer["Plaintext"])
+
+
+async def _call_kms(
+    target: AwsTarget, request: Request, parameters: dict[str, Any], endpoint_url: str
+) -> dict[str, Any]:
+    if target.endpoint.endpoint_url and not endpoint_url:
+        raise Unsupported(
+            "there is no KMS: this endpoint is not AWS's",
+            store="s3",
+            operation=request.operation,
+            hint="set AWS_ENDPOINT_URL_KMS to the KMS that has the key",
+        )
+    region = _KMS_REGION.match(parameters["KeyId"])
+    if region:
+        # The key lives there, wherever the bucket may be.
+        target = target._replace(endpoint=target.endpoint._replace(region=region[1]))
+    return await _call(target, "kms", request, parameters, endpoint_url=endpoint_url)
 
 
 async def get_bucket_versioning(target: AwsTarget, bucket: str) -> str:
@@ -192,7 +260,7 @@ def _call_blocking(
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") in _UNSET:
             return {}
-        raise _from_answer(request, error.response) from error
+        raise _from_answer(request, error.response, service) from error
     except (BotoCoreError, ValueError) as error:
         raise _from_failure(request, error) from error
     return answer
@@ -237,12 +305,15 @@ def _client(target: AwsTarget, service: str, endpoint_url: str) -> Any:  # noqa:
     )
 
 
-def _from_answer(request: Request, response: dict[str, Any]) -> HaulError:
+def _from_answer(request: Request, response: dict[str, Any], service: str = "s3") -> HaulError:
     """Return our error of an answer, by the one table that all answers go through."""
     from xml.sax.saxutils import escape
 
     said, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
     code, message = str(said.get("Code", "")), str(said.get("Message", ""))
+    if service == "kms":
+        # As S3 names the same cases when it asks KMS itself.
+        code = f"KMS.{code}"
     body = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
     return error_from(
         request,

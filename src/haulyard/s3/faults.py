@@ -106,7 +106,8 @@ _CASES: dict[_Case, str] = {
     _CONFLICTING: "ConditionalRequestConflict OperationAborted",
     _IN_THE_WAY: "BucketNotEmpty BucketAlreadyExists BucketAlreadyOwnedByYou RestoreAlreadyInProgress"
     " InvalidBucketState Conflict",
-    _DAMAGED: "BadDigest InvalidDigest IncompleteBody XAmzContentSHA256Mismatch XAmzContentChecksumMismatch",
+    _DAMAGED: "BadDigest InvalidDigest IncompleteBody XAmzContentSHA256Mismatch XAmzContentChecksumMismatch"
+    " KMS.InvalidCiphertextException KMS.IncorrectKeyException",
     _Case(Verdict.FAIL, errors.S3ArchivedError): "InvalidObjectState ObjectNotInActiveTierError",
     _Case(Verdict.FAIL, errors.S3ServerError): "XMinioStorageFull InsufficientStorage",
     _OTHER: "NotS3",

@@ -72,7 +72,8 @@ def create_multipart_upload(bucket: str, key: str, options: PutOptions = _PUT) -
     """
     headers = put_headers(options)
     algorithm = options.checksum_algorithm
-    if algorithm not in {"", "none"}:
+    # MD5 is none of S3's checksums: it goes with each part, as Content-MD5.
+    if algorithm not in {"", "none", "MD5"}:
         kind = options.checksum_kind or ("FULL_OBJECT" if supports_full_object(algorithm) else "COMPOSITE")
         if kind == "FULL_OBJECT" and not supports_full_object(algorithm):
             raise ConfigError(
@@ -208,9 +209,9 @@ def _number(part: PartInfo) -> int:
 
 def _whole_checksum(checksum: Checksum) -> dict[str, str]:
     if checksum.kind == "COMPOSITE":
-        # Here, and only here, S3 takes the checksum of checksums, without the number of parts.
-        plain = checksum._replace(value=checksum.value.partition("-")[0], kind="FULL_OBJECT")
-        return {**checksum_headers(plain), "x-amz-checksum-type": "COMPOSITE"}
+        # S3 takes the checksum of checksums without the number of parts, SeaweedFS with it, and each refuses
+        # the other form. The document has those of the parts, from which the store makes it by itself.
+        return {"x-amz-checksum-type": "COMPOSITE"}
     headers = checksum_headers(checksum)
     if checksum.algorithm != "MD5":
         headers["x-amz-checksum-type"] = "FULL_OBJECT"

@@ -84,7 +84,9 @@ class Connection:
             )
         )
         self.regions = RegionCache()
-        self.signer = Signer(transport or self._http.send, self.endpoint, self._current, self.regions)
+        self.signer = Signer(
+            transport or self._http.send, self.endpoint, self.current_credentials, self.regions
+        )
         policy = RetryPolicy(settings.retries, settings.retry_base_delay)
         retrier = Retrier(
             Limiter(self.signer, settings.concurrency, emit, rate=rate),
@@ -97,7 +99,7 @@ class Connection:
         self.client = S3Client(
             observe(retrier, emit, wanted=observed),
             signer=self.signer,
-            credentials=self._current,
+            credentials=self.current_credentials,
             expected_owner=settings.expected_bucket_owner,
             request_payer=settings.request_payer == "requester",
             checksum_algorithm=(
@@ -185,7 +187,8 @@ class Connection:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
-    async def _current(self) -> Credentials | None:
+    async def current_credentials(self) -> Credentials | None:
+        """Return what requests are signed with, renewed where it is about to end; None for anonymous."""
         return await self.credentials.get(time.time())
 
     def _service(self) -> str:

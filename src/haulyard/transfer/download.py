@@ -211,7 +211,7 @@ class _RangedDownload:
         state = hasher(control.algorithm)
         at = part_range.start
         async with await self._source.get(self._item.key, options) as reader:
-            _refuse_another(head, reader.head)
+            refuse_another(head, reader.head)
             async for chunk in reader.chunks():
                 at += write_at(self._part.fd, chunk, at)
                 state.update(chunk)
@@ -237,7 +237,7 @@ def _algorithm_for(head: ObjectHead) -> str:
     return _DEFAULT_ALGORITHM
 
 
-def _refuse_another(expected: ObjectHead, actual: ObjectHead) -> None:
+def refuse_another(expected: ObjectHead, actual: ObjectHead) -> None:
     """Raise PreconditionFailed where a range is of another object: there are stores that ignore If-Match."""
     if (actual.etag, actual.size) != (expected.etag, expected.size):
         raise PreconditionFailed(

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from haulyard.checksums import checksum_of, combine, composite, hasher, supports_full_object
-from haulyard.errors import StoreError
+from haulyard.errors import HaulError, StoreError
 from haulyard.events import BytesMoved
 from haulyard.models import ByteRange, PartOptions
 from haulyard.stores.fate import TOKEN
@@ -111,8 +111,10 @@ class UnseekableUpload:
             checksum_algorithm=self._algorithm,
             checksum_kind=kind,
         )
-        upload_id = await created(self._store, self._key, options, self._emit)
+        creating = asyncio.create_task(created(self._store, self._key, options, self._emit))
         try:
+            # One that is cancelled goes on in the store, and nobody would know its id.
+            upload_id = await asyncio.shield(creating)
             await self._send_all(upload_id, first)
             parts = [self._done[number][0] for number in sorted(self._done)]
             whole = self._checksum_of_whole()
@@ -120,8 +122,15 @@ class UnseekableUpload:
             return await self._store.complete_multipart(self._key, upload_id, parts, final)
         except BaseException:
             # Also where the task is cancelled: nobody could continue what was read from a pipe.
-            await asyncio.shield(self._store.abort_multipart(self._key, upload_id))
+            await asyncio.shield(self._give_up(creating))
             raise
+
+    async def _give_up(self, creating: asyncio.Task[str]) -> None:
+        try:
+            upload_id = await creating
+        except HaulError:
+            return
+        await self._store.abort_multipart(self._key, upload_id)
 
     async def _send_all(self, upload_id: str, first: _Part) -> None:
         try:

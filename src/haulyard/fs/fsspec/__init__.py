@@ -1,0 +1,1 @@
+"""`HaulFileSystem`: S3 for whatever speaks fsspec. Needs the extra ``fs``."""

@@ -1,0 +1,243 @@
+"""Open files, for those who read and write without an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from typing import TYPE_CHECKING, Any, Final
+
+from fsspec.asyn import sync
+from fsspec.spec import AbstractBufferedFile
+
+from haulyard.errors import PreconditionFailed
+from haulyard.fs.fsspec.ahead import LEAST, ReadAhead
+from haulyard.fs.fsspec.entries import etag_of
+from haulyard.fs.fsspec.errors import exists_error, os_errors
+from haulyard.models import ByteRange
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from types import TracebackType
+
+    from haulyard.client.files import AsyncWriter
+    from haulyard.fs.fsspec.appending import AppendWriter
+    from haulyard.fs.fsspec.properties import PropertyMethods
+    from haulyard.models.body import Buffer
+
+#: Bytes of small writes that are gathered before they are handed to the event loop's thread.
+_GATHERED: Final = 1024 * 1024
+MODES: Final = frozenset(("rb", "wb", "xb", "ab"))
+
+
+class HaulFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no types
+    """An open object; made by `HaulFileSystem.open`.
+
+    Reading: all of it is of the version that was opened; where another takes its place, reading raises
+    OSError (EBUSY). Small reads are served from memory, see `haulyard.fs.fsspec.ahead`.
+
+    Writing: what is larger than a block goes up in parts while it is written. The object appears, complete,
+    when the file is closed; where an error leaves the ``with`` block nothing appears.
+    """
+
+    fs: Any
+    buffer: Any
+
+    def __init__(
+        self,
+        fs: PropertyMethods,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_type: str | None = None,
+        cache_options: dict[str, Any] | None = None,
+        size: int | None = None,
+        version_id: str | None = None,
+        **properties: Any,
+    ) -> None:
+        # Until it is open there is nothing to close.
+        self.closed = True
+        if mode not in MODES:
+            raise NotImplementedError(f"{mode!r} is no mode of an object: rb, wb, xb or ab")
+        self._target = fs._object(path, version_id)
+        self._etag = ""
+        self._writer: Any = None
+        #: Bytes of an object that is appended to; None where there is none.
+        self._kept: int | None = None
+        self.version_id = self._target.version_id or None
+        cache_type = cache_type or fs.default_cache_type
+        first = b""
+        if mode == "rb":
+            if properties:
+                raise TypeError(f"{', '.join(sorted(properties))}: only for writing")
+            if size is None:
+                first, details = sync(
+                    fs.loop, fs._opened, path, self._target, min(block_size or LEAST, LEAST)
+                )
+                self._etag, size, self._details = etag_of(details), details["size"], details
+                if fs.version_aware:
+                    self.version_id = details.get("VersionId") or self.version_id
+        is_ours = cache_type == ReadAhead.name
+        super().__init__(
+            fs,
+            path,
+            mode,
+            block_size or fs.default_block_size,
+            autocommit=autocommit,
+            cache_type="none" if is_ours else cache_type,
+            cache_options=cache_options,
+            size=size,
+        )
+        if mode != "rb":
+            self._writer, self._kept = sync(
+                fs.loop, fs._opened_writer, path, self._target, mode, block_size or 0, properties
+            )
+            self.loc = self._kept or 0
+        elif is_ours:
+            self.cache = ReadAhead(self.blocksize, self._begin, self.size, first)
+
+    # Reading
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        return self._begin(start, end).result()
+
+    def _begin(self, start: int, end: int) -> Future[bytes]:
+        return asyncio.run_coroutine_threadsafe(self._fetched(start, end), self.fs.loop)
+
+    async def _fetched(self, start: int, end: int) -> bytes:
+        try:
+            data: bytes = await self.fs._bound(self._target, ByteRange(start, end), self._etag)
+        except OSError as error:
+            if isinstance(error.__cause__, PreconditionFailed):
+                # What was remembered of it may be what was wrong.
+                self.fs.invalidate_cache(self.path)
+            raise
+        return data
+
+    # Writing
+
+    def write(self, data: Buffer) -> int:
+        """Add ``data`` and return its length in bytes; waits while the store is slower than the writer."""
+        if not self.writable():
+            raise ValueError("the file is not open for writing")
+        view = memoryview(data).cast("B")
+        self.loc += len(view)
+        if self.buffer.tell() + len(view) < _GATHERED:
+            self.buffer.write(view)
+            return len(view)
+        self._hand_over()
+        if len(view) < _GATHERED:
+            self.buffer.write(view)
+        else:
+            sync(self.fs.loop, _write, self._writer, view)
+        return len(view)
+
+    def flush(self, force: bool = False) -> None:  # noqa: ARG002 -- fsspec's signature
+        """Do nothing: an object appears when it is complete, and what fills a part is on its way."""
+        if self.closed:
+            raise ValueError("flush of a closed file")
+
+    def close(self) -> None:
+        """Close the file; one that was written appears now, or with ``autocommit=False`` at `commit`."""
+        if self.closed:
+            return
+        if self.mode == "rb":
+            super().close()
+            return
+        self.closed = True
+        try:
+            self._hand_over()
+            if self.autocommit:
+                self.commit()
+        except BaseException:
+            self.discard()
+            raise
+
+    def commit(self) -> None:
+        """Let the object appear.
+
+        Raises:
+            ValueError: It was given up before.
+        """
+        if not self.closed:
+            self.close()
+        if self._writer is None:
+            raise ValueError(f"{self.path} was given up, or had nothing to add")
+        sync(self.fs.loop, self._commit)
+
+    def discard(self) -> None:
+        """Give up what was written: nothing appears. Harmless after `commit`."""
+        self.closed = True
+        sync(self.fs.loop, self._discard)
+
+    @os_errors
+    async def _commit(self) -> None:
+        if self.loc == self._kept:
+            # Nothing was appended.
+            await self._discard()
+            return
+        if self.buffer is not None and self.buffer.tell():
+            await self._writer.write(self.buffer.getvalue())
+        self.buffer = None
+        try:
+            await self._writer.close()
+        except PreconditionFailed as error:
+            if self.mode == "xb":
+                raise exists_error(self.path) from error
+            raise
+        finally:
+            self.fs._forget(self.path)
+        if self.fs.version_aware:
+            self.version_id = self._writer.result.version_id or None
+
+    async def _discard(self) -> None:
+        self.buffer = None
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await writer.abort()
+
+    def _hand_over(self) -> None:
+        if self.buffer.tell():
+            gathered, self.buffer = self.buffer.getvalue(), io.BytesIO()
+            sync(self.fs.loop, _write, self._writer, gathered)
+
+    # The object
+
+    def metadata(self) -> dict[str, str]:
+        """Return the metadata of the object."""
+        return self.fs.metadata(self.path)  # type: ignore[no-any-return]  # a mirror of the other face
+
+    def getxattr(self, name: str) -> str | None:
+        """Return one value of the object's metadata; None where it has none of that name."""
+        return self.fs.getxattr(self.path, name)  # type: ignore[no-any-return]  # as above
+
+    def setxattr(self, **values: str | None) -> None:
+        """Set values of the object's metadata; None removes one. The object is copied onto itself."""
+        if self.mode != "rb":
+            raise NotImplementedError("the metadata of a file that is being written are given to open()")
+        self.fs.setxattr(self.path, **values)
+        # The ETag of a copy may be another.
+        self.fs.invalidate_cache(self.path)
+        self._etag = etag_of(self.fs.info(self.path))
+
+    def url(self, **kwargs: Any) -> str:
+        """Return a signed URL of the object."""
+        return self.fs.url(self.path, **kwargs)  # type: ignore[no-any-return]  # as above
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and self.mode != "rb":
+            self.discard()
+        else:
+            self.close()
+
+    def __del__(self) -> None:
+        # A file that nobody closed is not known to be complete: nothing of it appears.
+        if not self.closed and self.mode == "rb":
+            super().close()
+
+
+@os_errors
+async def _write(writer: AsyncWriter | AppendWriter, data: Buffer) -> None:
+    await writer.write(data)

@@ -1,0 +1,183 @@
+"""The options of `HaulFileSystem`, as the values that the rooms below understand. Pure.
+
+Whatever is given is plain (texts, numbers, booleans), so that fsspec can tell instances apart by it and
+programs can pickle it. Names are Haulyard's own; those of s3fs and of boto3 are understood where they do
+something here, and refused by name where they do not.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from haulyard.client.arguments import SettingOptions, check_keys, put_options, resolve_settings
+from haulyard.errors import ConfigError
+from haulyard.models import Encryption, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from haulyard.client.arguments import Properties
+    from haulyard.config import Settings
+    from haulyard.models import PutOptions
+
+#: Seconds that listings are remembered: what other programs write is seen no later.
+LISTINGS_EXPIRY: Final = 10.0
+#: Length of an SSE-C key in bytes (AES-256).
+_KEY_BYTES: Final = 32
+
+#: boto3's names of settings, as s3fs takes them in ``client_kwargs``.
+_CLIENT: Final = {
+    "endpoint_url": "endpoint_url",
+    "region_name": "region",
+    "aws_access_key_id": "key",
+    "aws_secret_access_key": "secret",
+    "aws_session_token": "token",
+}
+#: boto3's names of what a written object gets, as s3fs takes them in ``s3_additional_kwargs`` and with calls.
+_PROPERTIES: Final = {
+    "ACL": "acl",
+    "CacheControl": "cache_control",
+    "ContentDisposition": "content_disposition",
+    "ContentEncoding": "content_encoding",
+    "ContentLanguage": "content_language",
+    "ContentType": "content_type",
+    "Expires": "expires",
+    "Metadata": "metadata",
+    "StorageClass": "storage_class",
+    "WebsiteRedirectLocation": "website_redirect",
+}
+_ENCRYPTION: Final = {
+    "ServerSideEncryption": "sse",
+    "SSEKMSKeyId": "sse_kms_key_id",
+    "SSECustomerKey": "sse_customer_key",
+}
+#: Our own names of the same, as options and as keywords of calls.
+_OWN: Final = frozenset((*_PROPERTIES.values(), "tags", *_ENCRYPTION.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the options of a filesystem come to.
+
+    ``keys`` are an access key, its secret and a session token, or None to have them found. ``written`` is
+    what every written object gets, by our names.
+    """
+
+    settings: Settings
+    keys: tuple[str, str, str] | None
+    written: Mapping[str, Any]
+
+
+def given(
+    *,
+    key: str | None,
+    secret: str | None,
+    token: str | None,
+    anon: bool,
+    requester_pays: bool,
+    client_kwargs: Mapping[str, Any] | None,
+    s3_additional_kwargs: Mapping[str, Any] | None,
+    own: Mapping[str, Any],
+) -> Given:
+    """Return what the options come to; ``own`` are settings and properties by Haulyard's names.
+
+    Raises:
+        TypeError: A name that nothing here understands.
+        ConfigError: A value that is not allowed, or options that contradict each other.
+    """
+    settings: dict[str, Any] = dict(_known(client_kwargs or {}, _CLIENT, "client_kwargs"))
+    keys: list[str] = [
+        str(first or settings.pop(name, None) or "")
+        for name, first in (("key", key), ("secret", secret), ("token", token))
+    ]
+    written = written_properties(s3_additional_kwargs or {}, "s3_additional_kwargs")
+    for name, value in own.items():
+        if value is None:
+            continue
+        if name in _OWN:
+            written[name] = value
+        elif name in SettingOptions.__annotations__:
+            settings[name] = value
+        else:
+            raise TypeError(f"HaulFileSystem has no option {name!r}; docs/fsspec.md lists them")
+    if anon:
+        settings["no_sign_request"] = True
+    if requester_pays:
+        settings["request_payer"] = "requester"
+    resolved = resolve_settings(settings)
+    has_keys = check_keys(keys[0], keys[1], keys[2], resolved)
+    # A wrong value is said now, not with the first write.
+    put_of(written)
+    return Given(resolved, (keys[0], keys[1], keys[2]) if has_keys else None, written)
+
+
+def written_properties(named: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return properties by our names, from ours or boto3's.
+
+    Raises:
+        TypeError: One that nothing here understands.
+    """
+    return _known(named, {**_PROPERTIES, **_ENCRYPTION, **{name: name for name in _OWN}}, where)
+
+
+def put_of(properties: Mapping[str, Any], key: str = "") -> PutOptions:
+    """Return the options of a write.
+
+    Raises:
+        ConfigError: A value that is not allowed.
+    """
+    plain: Properties = {  # type: ignore[assignment]  # names were checked, values are below
+        name: value for name, value in properties.items() if not name.startswith("sse")
+    }
+    encryption = encryption_of(properties)
+    if encryption is not None:
+        plain["encryption"] = encryption
+    return put_options(plain, key)
+
+
+def encryption_of(properties: Mapping[str, Any]) -> Encryption | None:
+    """Return the server-side encryption of a write, None for the bucket's own.
+
+    ``sse`` is ``AES256`` or ``aws:kms``; ``sse_kms_key_id`` alone means ``aws:kms``, ``sse_customer_key``
+    SSE-C: 32 bytes, or their base64 text.
+
+    Raises:
+        ConfigError: A key of another length, or two kinds at once.
+    """
+    mode, kms_key, customer = (properties.get(name) for name in ("sse", "sse_kms_key_id", "sse_customer_key"))
+    if customer:
+        if mode or kms_key:
+            raise ConfigError(
+                "sse_customer_key goes with no other encryption", hint="leave sse and sse_kms_key_id out"
+            )
+        return Encryption("SSE-C", customer_key=Secret(_customer_key(customer)))
+    if not (mode or kms_key):
+        return None
+    return Encryption(str(mode or "aws:kms"), kms_key_id=str(kms_key or ""))
+
+
+def customer_key_of(properties: Mapping[str, Any]) -> Encryption | None:
+    """Return what reads need: the SSE-C key, if there is one."""
+    return encryption_of(properties) if properties.get("sse_customer_key") else None
+
+
+def _customer_key(text: bytes | str) -> bytes:
+    try:
+        key = text if isinstance(text, bytes) else base64.b64decode(text, validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != _KEY_BYTES:
+        raise ConfigError("sse_customer_key is no key", hint="give 32 bytes, or their base64 text")
+    return key
+
+
+def _known(named: Mapping[str, Any], names: Mapping[str, str], where: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in named.items():
+        if name not in names:
+            raise TypeError(f"{where} has {name!r}, which does nothing here; known are {', '.join(names)}")
+        found[names[name]] = value
+    return found

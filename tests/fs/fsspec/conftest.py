@@ -1,0 +1,46 @@
+"""A filesystem on each of the servers, with a bucket of the test's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from haulyard.fs import HaulFileSystem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import Server
+
+
+def options_of(server: Server) -> dict[str, Any]:
+    """Return the options that lead to a server."""
+    return {
+        "endpoint_url": server.endpoint_url,
+        "key": server.access_key,
+        "secret": server.secret_key,
+        "region": server.region,
+    }
+
+
+@pytest.fixture(scope="session")
+def options(seaweedfs: Server) -> dict[str, Any]:
+    return options_of(seaweedfs)
+
+
+@pytest.fixture(scope="session")
+def moto_options(moto: Server) -> dict[str, Any]:
+    return options_of(moto)
+
+
+@pytest.fixture
+def fs(options: dict[str, Any]) -> HaulFileSystem:
+    return HaulFileSystem(**options)
+
+
+@pytest.fixture
+def bucket(fs: HaulFileSystem, bucket_name: Callable[[], str]) -> str:
+    name = bucket_name()
+    fs.mkdir(name)
+    return name
