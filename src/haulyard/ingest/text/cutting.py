@@ -220,6 +220,14 @@ class Cutter:
     def _cut(self, *, ended: bool = False) -> Iterator[Block]:
         data = b"".join(self._pieces)
         self._pieces.clear()  # a long record is not held twice
+        at, span = 0, self._size
+        while len(data) - at > span:
+            # Behind a flaw, or with a long record, there is more than one block should have.
+            end = self._ends.last(data[at : at + span])
+            if end:
+                yield Block(data[at : at + end])
+            at, span = (at + end, self._size) if end else (at, 2 * span)
+        data = data[at:]
         end = self._ends.last(data)
         if end:
             yield Block(data[:end])
