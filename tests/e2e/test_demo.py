@@ -59,6 +59,8 @@ def test_everything_comes_back_and_nothing_stays(tmp_path: Path) -> None:
     assert re.search(
         r"^20,000 XML events are in 80 files in the store, through two kills: none lost, ", out, re.MULTILINE
     )
+    assert "362,891 rows are in two tables, 2 were rejected, each with its line: none lost." in out
+    assert "rejected: line 26,118: " in out
     assert re.search(r"^[0-9,]+ records reached an API, through a kill: none lost, ", out, re.MULTILINE)
     assert list(temporary.iterdir()) == []
     assert is_gone(out)

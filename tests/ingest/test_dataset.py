@@ -233,6 +233,9 @@ async def test_files_whose_partitions_rule_them_out_are_not_read(
     found = rows(await read(dataset, schema, "day = '2026-01-02' AND hour < 2"))
     assert found == [{"n": n, "day": date(2026, 1, 2), "hour": 1} for n in (1, 2)]
     assert len(partitioned.server.requests) == before + 1
+    found = rows(await read(dataset, schema, "n + 0 = 1 AND day = '2026-01-02' AND (hour = 1 AND n < 2)"))
+    assert found == [{"n": 1, "day": date(2026, 1, 2), "hour": 1}]
+    assert len(partitioned.server.requests) == before + 2
 
 
 @pytest.mark.parametrize("where", ["day IS NULL OR n = 1", "day IS NULL AND n IS NULL", "n = 1 OR hour = 1"])
@@ -247,9 +250,14 @@ async def test_no_row_is_lost_by_ruling_files_out(partitioned: Shelf, where: str
     ]
 
 
-async def test_a_column_of_the_file_goes_before_a_directory_of_its_name(shelf: Shelf) -> None:
-    uri = shelf.put("n=9/f.csv", CSV)
-    assert rows(await read(await shelf.dataset(uri))) == ROWS
+@pytest.mark.parametrize("content", [CSV, table(n=[1, 2], s=["a", "b"])], ids=["csv", "parquet"])
+async def test_a_directory_goes_before_a_column_of_its_name(shelf: Shelf, content: Any) -> None:
+    dataset = await shelf.dataset(shelf.put("n=9/f", content))
+    expected = [{"s": "a", "n": 9}, {"s": "b", "n": 9}]
+    for schema in (None, await dataset.schema()):
+        assert rows(await read(dataset, schema)) == expected
+        assert rows(await read(dataset, schema, "n = 9 AND s = 'a'")) == expected[:1]
+        assert rows(await read(dataset, schema, "n = 1")) == []
 
 
 async def test_a_partition_that_some_files_lack_is_a_difference(shelf: Shelf) -> None:

@@ -59,6 +59,23 @@ async def test_a_directory_that_may_not_be_written_is_named(tmp_path: Path) -> N
             pass
 
 
+async def test_a_database_that_this_process_has_open_is_said_to_be(premises: Premises) -> None:
+    with duckdb.connect(premises.db), pytest.raises(DatabaseLocked, match="open in this very program"):
+        await premises.load_pieces(Pieces(batch(a=[1])))
+
+
+async def test_what_a_killed_process_put_aside_is_removed(premises: Premises) -> None:
+    aside = premises.directory / "t.duckdb.tmp"
+    aside.mkdir()
+    (aside / "duckdb_temp_1_0_storage_DEFAULT-0.tmp").write_bytes(b"x")
+    (aside / "mine").write_bytes(b"x")
+    await premises.load_pieces(Pieces(batch(a=[1])))
+    assert os.listdir(aside) == ["mine"]
+    (aside / "mine").unlink()
+    await premises.load_pieces(Pieces(batch(a=[1])), mode="replace")
+    assert not aside.exists()
+
+
 async def test_a_database_that_stays_empty_is_removed_again(premises: Premises) -> None:
     async with open_database(premises.db, MEMORY):
         assert os.path.exists(premises.db)

@@ -16,8 +16,8 @@ def test_names_that_differ_in_case_alone_get_numbers() -> None:
 
 
 def test_a_column_of_nulls_is_stored_as_text_and_a_dictionary_as_its_values() -> None:
-    found = schema(a=pa.null(), b=pa.dictionary(pa.int8(), pa.string()), c=pa.large_string(), d=pa.int32())
-    assert storable(found) == schema(a=pa.string(), b=pa.string(), c=pa.string(), d=pa.int32())
+    found = schema(a=pa.null(), b=pa.dictionary(pa.int8(), pa.string()), c=pa.large_string(), d=pa.uuid())
+    assert storable(found) == schema(a=pa.string(), b=pa.string(), c=pa.string(), d=pa.uuid())
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,7 @@ def test_a_column_of_nulls_is_stored_as_text_and_a_dictionary_as_its_values() ->
         (pa.float32(), pa.float64()),
         (pa.timestamp("ms"), pa.timestamp("us")),
         (pa.null(), pa.date32()),
+        (pa.uuid(), pa.string()),
         (pa.large_string(), pa.string()),
         (pa.list_(pa.int64()), pa.list_(pa.int32())),
     ],

@@ -126,7 +126,6 @@ EVALUATED = [
     "n[1] = 1",
     "CASE WHEN i > 1 THEN b ELSE true END",
     "true",
-    "1 = 1 AND i > 1",
 ]
 
 
@@ -153,12 +152,18 @@ def test_a_condition_means_what_duckdb_makes_of_it(where: str) -> None:
 
 @pytest.mark.parametrize("where", TRANSLATED)
 def test_what_arrow_can_say_is_translated(where: str) -> None:
-    assert Condition(where).bind(BATCH.schema).expression is not None
+    assert Condition(where).bind(BATCH.schema).necessary is not None
 
 
 @pytest.mark.parametrize("where", EVALUATED)
 def test_what_might_mean_something_else_is_not_translated(where: str) -> None:
-    assert Condition(where).bind(BATCH.schema).expression is None
+    assert Condition(where).bind(BATCH.schema).necessary is None
+
+
+def test_of_a_condition_that_is_not_translated_the_parts_still_tell() -> None:
+    condition = Condition("abs(i) > 1 AND (s = 'JFK' AND upper(s) = 'JFK' AND i < 9)").bind(BATCH.schema)
+    assert str(condition.necessary) == '((s == "JFK") and (i < 9))'
+    assert Condition("abs(i) > 1 OR i < 9").bind(BATCH.schema).necessary is None
 
 
 def test_the_columns_of_a_condition_are_known() -> None:
@@ -171,7 +176,7 @@ def test_the_columns_of_a_condition_are_known() -> None:
 def test_an_expression_of_arrow_is_taken_as_it_is() -> None:
     condition = Condition(pc.field("i") > 5).bind(BATCH.schema)
     assert condition.apply(BATCH).column("i").to_pylist() == [2**62, 60, 61]
-    assert condition.expression is not None
+    assert condition.necessary is not None
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 The files are the sources of Python's standard library, thousands of small ones, and flights.csv, a large
 one. Then a bulk job sorts 2,000 objects by rules; it is killed half-way, continued, verified and undone. Then
 a tenth of the flights go to an API that refuses some, 5,000 a second at most, through a kill as well; and
-20,000 XML events are spooled and shipped, through two. The server is the embedded one, started for this and
-gone afterwards; with a URL it is your own store, where the demo works in a new prefix and removes it again.
-Each step is a command that you can type.
+20,000 XML events are spooled and shipped, through two. At last the flights and the weather become tables of
+DuckDB, which is asked how late flights leave in bad sight. The server is the embedded one, started for this
+and gone afterwards; with a URL it is your own store, where the demo works in a new prefix and removes it
+again. Each step is a command that you can type.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from haulyard.cli import demo_feeds, exits, flags
 from haulyard.cli.demo_events import Shipping
 from haulyard.cli.demo_jobs import BulkJob
 from haulyard.cli.demo_records import RecordsJob
+from haulyard.cli.demo_tables import Tables
 from haulyard.cli.demo_telling import Telling
 from haulyard.cli.detached import detached
 from haulyard.cli.formats import human_size
@@ -140,6 +142,8 @@ class _Play:
         records = RecordsJob(self._telling, url)
         verdicts.append(await records.perform(large.path, SHARE))
         verdicts.append(await Shipping(self._telling, f"{url}events/", EVENTS).perform(large.path))
+        if verdict := await Tables(self._telling, url).perform(large.path):
+            verdicts.append(verdict)
         await step("delete", "rm", "-r", url, moves=False)
         self._output.result(Table(self._telling.steps, "\n".join(verdicts), _hints()))
 
@@ -224,6 +228,7 @@ def _hints() -> list[str]:
         "haul plan --help                      # sort objects by rules, as above",
         "haul process --help                   # records to an API, as above",
         "haul ship --help                      # files from a directory into S3, as above",
+        "haul ingest --help                    # files into tables, as above",
         "haul doctor s3://demo                 # credentials, network, permissions",
         "haul --help",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from haulyard.cli import exits, ingest_show
@@ -30,7 +31,8 @@ class _OnConnections(Session):
     """A session on the connections that the command has anyway; those are closed with it."""
 
     def __init__(self, context: Context) -> None:
-        super().__init__(context.settings, context.emit)
+        # Their warnings were told when the command began.
+        super().__init__(replace(context.settings, warnings=()), context.emit)
         self._context = context
 
     def connection(self, *, source: bool = False) -> Connection:

@@ -63,7 +63,7 @@ def standard_library(target: str) -> Sample:
 
 def large_file(directory: str, sources: Sample) -> Sample:
     """Put a large file into ``directory``: flights.csv if its package is installed, else all ``sources``."""
-    archive = _find_flights()
+    archive = _find("flights.csv.zip")
     if archive:
         import zipfile
 
@@ -77,6 +77,18 @@ def large_file(directory: str, sources: Sample) -> Sample:
                 shutil.copyfileobj(file, joined)
     description = f"the same sources in one file ({_FLIGHTS} is not installed)"
     return Sample(path, description, 1, os.path.getsize(path))
+
+
+def weather_file(directory: str, more: bytes) -> str:
+    """Put weather.csv into ``directory``, and ``more`` rows; return its path, ``""`` where there is none."""
+    path = os.path.normpath(os.path.join(directory, "weather.csv"))
+    source = _find("weather.csv")
+    if not source:
+        return ""
+    with open(source, "rb") as file, open(path, "wb") as copy:
+        shutil.copyfileobj(file, copy)
+        copy.write(more)
+    return path
 
 
 def compare(expected: str, actual: str) -> Comparison:
@@ -108,13 +120,13 @@ def _all_below(directory: str, left_out: frozenset[str] = frozenset()) -> Iterat
             yield os.path.relpath(os.path.join(parent, name), directory)
 
 
-def _find_flights() -> str:
-    """Return the path of the packed file, ``""`` where there is none; the package itself is not imported."""
+def _find(name: str) -> str:
+    """Return the path of a file of the package, ``""`` where there is none; the package is not imported."""
     from importlib.util import find_spec
 
     spec = find_spec(_FLIGHTS)
     for place in (spec.submodule_search_locations or ()) if spec else ():
-        path = os.path.join(place, "data", "flights.csv.zip")
+        path = os.path.join(place, "data", name)
         if os.path.isfile(path):
             return path
     return ""

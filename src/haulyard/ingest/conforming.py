@@ -97,18 +97,18 @@ class Shaper:
 
     def is_idle(self, source: SourceFile, schema: pa.Schema) -> bool:
         """Whether batches of ``schema`` are what is wanted as they are."""
-        if self._condition is not None or any(name not in schema.names for name, _ in source.partitions):
+        if self._condition is not None or source.partitions:
             return False
         wanted = self.schema is None or schema == self.schema
         return wanted and (self.columns is None or schema.names == list(self.columns))
 
     def extended(self, schema: pa.Schema, source: SourceFile) -> pa.Schema:
-        """Return a file's schema with the columns that its path gives."""
+        """Return a file's schema with the columns that its path gives, which go before its own."""
         import pyarrow as pa
 
-        names = {name for name, _ in source.partitions} - set(schema.names)
+        names = {name for name, _ in source.partitions}
         added = [pa.field(name, kind) for name, kind in self.partitions.items() if name in names]
-        return pa.schema([*schema, *added])
+        return pa.schema([*(field for field in schema if field.name not in names), *added])
 
     def __call__(
         self, source: SourceFile, batch: pa.RecordBatch, first: int, encoded: frozenset[str] = frozenset()
@@ -121,10 +121,12 @@ class Shaper:
         import pyarrow as pa
 
         rows = batch.num_rows
-        plain = _plain_schema(batch.schema, encoded)
         values = dict(source.partitions)
+        if any(name in values for name in batch.schema.names):
+            batch = batch.select([name for name in batch.schema.names if name not in values])
+        plain = _plain_schema(batch.schema, encoded)
         for name, kind in self.partitions.items():
-            if name in values and name not in batch.schema.names:
+            if name in values:
                 value = pa.scalar(partition_value(values[name], kind), kind)
                 batch = batch.append_column(name, pa.repeat(value, rows))
                 plain = plain.append(pa.field(name, kind))

@@ -192,16 +192,12 @@ async def _parquet(
     _check_unique(source, footer.schema.names)
     found(source, footer.schema.names, footer.schema)
     whole = shaper.extended(footer.schema, source)
-    columns = _columns(footer, whole, shaper)
+    columns = _columns(source, footer, whole, shaper)
     metadata = footer.metadata
     groups = list(range(metadata.num_row_groups))
     condition = shaper.filter(whole)
-    if (
-        condition is not None
-        and condition.expression is not None
-        and _agree(condition.columns, whole, shaper)
-    ):
-        groups = row_groups(metadata, condition.expression, source, shaper.partitions)
+    if condition is not None and condition.necessary is not None and _agree(condition.columns, whole, shaper):
+        groups = row_groups(metadata, condition.necessary, source, shaper.partitions)
     read = 0
     stored = len(footer.held)
     reading = ParquetReading(
@@ -223,7 +219,7 @@ async def _parquet(
         yield Piece(source, shaper(source, batch, 1).batch, (), passed, stored, passed)
 
 
-def _columns(footer: Footer, whole: pa.Schema, shaper: Shaper) -> list[str]:
+def _columns(source: SourceFile, footer: Footer, whole: pa.Schema, shaper: Shaper) -> list[str]:
     """Return the file's own columns that are needed, in the order in which they are wanted."""
     if shaper.schema is not None:
         wanted = shaper.schema.names
@@ -231,7 +227,7 @@ def _columns(footer: Footer, whole: pa.Schema, shaper: Shaper) -> list[str]:
         condition = shaper.filter(whole)
         wanted = list(whole.names if shaper.columns is None else shaper.columns)
         wanted += condition.columns if condition is not None else ()
-    names = set(footer.schema.names)
+    names = set(footer.schema.names) - {name for name, _ in source.partitions}
     return list(dict.fromkeys(name for name in wanted if name in names))
 
 

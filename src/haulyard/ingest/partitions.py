@@ -1,7 +1,7 @@
 """Columns that the path of a file gives, as in ``year=2026/country=AT/part-0.parquet``.
 
-So Hive wrote them first, and Spark, DuckDB and Arrow read them: names and values are percent-encoded, and
-``__HIVE_DEFAULT_PARTITION__`` is null.
+So Hive wrote them first, and Spark, DuckDB and Arrow read them: names and values are percent-encoded,
+``__HIVE_DEFAULT_PARTITION__`` is null, and what the path says goes before a column of the file of that name.
 """
 
 from __future__ import annotations

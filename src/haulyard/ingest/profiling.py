@@ -103,8 +103,8 @@ class _Whole:
             # Types of text are found out, so that those of Parquet decide only as far as they can.
             found = text if found is None else united(found, text, "add-columns")
         schema = pa.schema([]) if found is None else found.schema
-        added = [pa.field(name, kind) for name, kind in partitions.items() if name not in schema.names]
-        return pa.schema([*schema, *added])
+        added = [pa.field(name, kind) for name, kind in partitions.items()]
+        return pa.schema([*(field for field in schema if field.name not in partitions), *added])
 
 
 async def _looked_at(source: SourceFile, around: Surroundings) -> AsyncGenerator[_Found]:

@@ -59,16 +59,14 @@ class FilePruning:
     ) -> FilePruning | None:
         """Return what tells by a condition; None where Arrow cannot.
 
-        Without a ``schema`` only a condition on partitions alone can be told by: of others the types are not
-        known yet.
+        Without a ``schema`` only what it says of partitions tells: of other columns the types are not known
+        yet.
         """
         import pyarrow as pa
 
         if schema is None:
             schema = pa.schema(list(partitions.items()))
-            if not condition.suits(schema):
-                return None
-        expression = condition.bind(schema).expression
+        expression = condition.necessary(schema)
         return None if expression is None else cls(expression, schema, partitions)
 
     def may_fit(self, source: SourceFile) -> bool:
@@ -107,5 +105,5 @@ def _known(source: SourceFile, partitions: Mapping[str, pa.DataType]) -> pc.Expr
 def _schema(physical: pa.Schema, partitions: Mapping[str, pa.DataType]) -> pa.Schema:
     import pyarrow as pa
 
-    added = [pa.field(name, kind) for name, kind in partitions.items() if name not in physical.names]
-    return pa.schema([*physical, *added])
+    added = [pa.field(name, kind) for name, kind in partitions.items()]
+    return pa.schema([*(field for field in physical if field.name not in partitions), *added])

@@ -137,7 +137,7 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(path: str, memory: int, *, read_only: bool = False) -> AsyncIterator[Database]:
+async def open_database(path: str, memory: int) -> AsyncIterator[Database]:
     """Open the DuckDB file ``path`` (it is made where there is none), which may use ``memory`` bytes.
 
     A file that was made here and stays without a table is removed again.
@@ -159,7 +159,8 @@ async def open_database(path: str, memory: int, *, read_only: bool = False) -> A
 
     def connect() -> DuckDBPyConnection:
         with _translated(path):
-            found: DuckDBPyConnection = duckdb.connect(path, read_only=read_only, config=settings)
+            found: DuckDBPyConnection = duckdb.connect(path, config=settings)
+            _sweep(path)
             return found
 
     try:
@@ -192,6 +193,17 @@ def duckdb_module() -> Any:  # noqa: ANN401 -- a module that need not be install
             "tables need DuckDB, which is not installed", hint="pip install 'haulyard[data]'"
         ) from None
     return duckdb
+
+
+def _sweep(path: str) -> None:
+    """Remove what a killed process had put aside for want of memory; the lock of ``path`` is held."""
+    directory = f"{path}.tmp"
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for name in os.listdir(directory):
+            if name.startswith("duckdb_temp_"):
+                os.unlink(os.path.join(directory, name))
+        with suppress(OSError):
+            os.rmdir(directory)
 
 
 def _close(connection: DuckDBPyConnection, path: str, *, is_new: bool) -> None:
@@ -238,6 +250,11 @@ def _error(path: str, text: str, *, is_out_of_memory: bool) -> HaulError:
         return IngestError(
             f"{path}: DuckDB needs more memory than it may use: {line}", hint="raise --memory-limit"
         )
+    return _not_opened(path, text) or IngestError(f"{path}: {line}")
+
+
+def _not_opened(path: str, text: str) -> HaulError | None:
+    """Return why a database could not be opened, None where it is something else."""
     if "Could not set lock" in text:
         holder = _HOLDER.search(text)
         by = f" by {os.path.basename(holder[1])}, process {holder[2]}" if holder else ""
@@ -245,15 +262,17 @@ def _error(path: str, text: str, *, is_out_of_memory: bool) -> HaulError:
             f"{path} is in use{by}; nothing was loaded",
             hint="close it there (DuckDB lets one process write at a time), and run the same command again",
         )
+    if "different configuration" in text:
+        return DatabaseLocked(
+            f"{path} is open in this very program; nothing was loaded", hint="close it there first"
+        )
     if "not a valid DuckDB database file" in text:
         return ConfigError(f"{path} is no DuckDB database", hint="name another file by --db")
-    if "Cannot open file" in text or "Could not open" in text:
-        return _not_opened(path, line)
-    return IngestError(f"{path}: {line}")
+    return _not_reached(path, text) if "Cannot open file" in text or "Could not open" in text else None
 
 
-def _not_opened(path: str, line: str) -> HaulError:
-    if "No such file" in line:
+def _not_reached(path: str, text: str) -> HaulError | None:
+    if "No such file" in text:
         return NotFound(
             f"{path}: there is no such directory",
             store="local",
@@ -261,6 +280,6 @@ def _not_opened(path: str, line: str) -> HaulError:
             key=path,
             hint="make it first",
         )
-    if "ermission denied" in line or "Read-only" in line:
+    if "ermission denied" in text or "Read-only" in text:
         return AccessDenied(f"{path} may not be written", store="local", operation="open", key=path)
-    return IngestError(f"{path}: {line}")
+    return None

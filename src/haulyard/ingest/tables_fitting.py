@@ -98,10 +98,12 @@ def _wanted(field: pa.Field, to: pa.DataType) -> pa.Field:
 
 def _is_exact(found: pa.DataType, to: pa.DataType) -> bool:
     """Say whether DuckDB stores every value of one type as another without a loss."""
+    import pyarrow as pa
     from pyarrow import types
 
     plain = _plain(found)
-    if types.is_null(found) or plain.equals(to):
+    # Of extension types DuckDB knows more than Arrow's casts do: UUIDs, JSON.
+    if types.is_null(found) or isinstance(found, pa.BaseExtensionType) or plain.equals(to):
         return True
     if types.is_integer(plain) and types.is_integer(to):
         bits = [each.bit_width - int(types.is_signed_integer(each)) for each in (plain, to)]
@@ -124,8 +126,6 @@ def _plain(of: pa.DataType) -> pa.DataType:
 
     if types.is_dictionary(of):
         return _plain(of.value_type)
-    if isinstance(of, pa.BaseExtensionType):
-        return _plain(of.storage_type)
     if types.is_null(of) or types.is_large_string(of) or types.is_string_view(of):
         return pa.string()
     return of

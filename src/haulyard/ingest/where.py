@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from haulyard.config.suggest import nearest
 from haulyard.errors import ConfigError
-from haulyard.ingest.where_sql import column_refs, forbidden, translated
+from haulyard.ingest.where_sql import column_refs, conjuncts, forbidden, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -35,12 +35,12 @@ _AFTER: Final = "\n) AS BOOLEAN) FROM t"
 class Filter(NamedTuple):
     """A condition on rows with certain columns.
 
-    ``columns`` are those that it looks at. ``expression`` is the same for Arrow, None where it cannot say it.
-    ``apply`` returns the rows of a batch for which it is true.
+    ``columns`` are those that it looks at. ``necessary`` is for Arrow what has to be true for it to be, None
+    where that is not known. ``apply`` returns the rows of a batch for which it is true.
     """
 
     columns: tuple[str, ...]
-    expression: pc.Expression | None
+    necessary: pc.Expression | None
     apply: Callable[[pa.RecordBatch], pa.RecordBatch]
 
 
@@ -75,6 +75,23 @@ class Condition:
             return all(name.casefold() in folded for name in self.names or ())
         return _fits(self._where, schema)
 
+    def necessary(self, schema: pa.Schema) -> pc.Expression | None:
+        """Return what must be true of the columns of ``schema`` for the condition to be, as far as Arrow can.
+
+        None where nothing is known to be.
+        """
+        if not isinstance(self._where, str):
+            return self._where if _fits(self._where, schema) else None
+        folded = {name.casefold() for name in schema.names}
+        known = partial(_known, names=schema.names)
+        found = None
+        for part in conjuncts(self._tree):
+            if all(ref["column_names"][0].casefold() in folded for ref in column_refs(part)):
+                term = translated(part, schema, known)
+                if term is not None and _has_kernels(term, schema):
+                    found = term.expression if found is None else found & term.expression
+        return found
+
     def spelt(self, names: Sequence[str]) -> list[str]:
         """Return `names` as they are written among the columns ``names``.
 
@@ -97,7 +114,7 @@ class Condition:
             return Filter(columns, term.expression, partial(_masked, term))
         evaluation = _Evaluation(self._connection, self._where, self._statement(columns), columns)
         evaluation.check(schema)
-        return Filter(columns, None, evaluation)
+        return Filter(columns, self.necessary(schema), evaluation)
 
     def _statement(self, columns: Sequence[str]) -> str:
         """Return SQL that gives the condition's value for each row; column n of ``columns`` is called cn."""

@@ -61,6 +61,15 @@ def column_refs(tree: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 -- a tre
             yield from column_refs(each)
 
 
+def conjuncts(tree: Any) -> Iterator[Any]:  # noqa: ANN401 -- trees of DuckDB
+    """Yield what a condition consists of that all has to be true."""
+    if tree["type"] == "CONJUNCTION_AND":
+        for each in tree["children"]:
+            yield from conjuncts(each)
+    else:
+        yield tree
+
+
 def forbidden(tree: Any) -> str:  # noqa: ANN401 -- a tree of DuckDB
     """Return what of the tree is no part of a condition on one row, ``""`` where all is."""
     children: Any = ()

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haulyard.ingest.embedding.answers import Fault, MalformedAnswerError, fault_of, vectors_of
@@ -66,6 +66,7 @@ def test_what_is_not_one_vector_for_each_text_is_refused(body: bytes, says: str)
         vectors_of(body, 2)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(),

@@ -199,7 +199,28 @@ async def test_answers_without_vectors_are_no_vectors(tmp_path: Path, body: str)
         assert await work.table() is None
 
 
-async def test_an_endpoint_that_is_not_reached_is_said_so_and_nothing_is_paid_for_twice(
+async def test_an_endpoint_that_is_not_reached_is_said_so(tmp_path: Path) -> None:
+    async with ApiServer(EMBEDS) as api:
+        work = working(tmp_path, api.url, reviews(3))
+        api.die()
+        with pytest.raises(ApiUnavailable, match="cannot be used") as raised:
+            await work.load()
+        assert "run the same command again" in raised.value.hint
+        api.come_back()
+        assert (await work.load()).rows_without == 0
+
+
+async def test_a_directory_of_jobs_that_cannot_be_made_is_said_before_anything_is_sent(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "jobs").write_text("a file")
+    async with ApiServer(EMBEDS) as api:
+        with pytest.raises(ConfigError, match="cannot be kept in"):
+            await working(tmp_path, api.url, reviews(3)).load()
+        assert api.calls == ()
+
+
+async def test_cancelled_it_pays_again_for_what_was_in_flight_at_most(
     tmp_path: Path,
 ) -> None:
     async with ApiServer(Rule(times=3, body=embeds)) as api:

@@ -89,3 +89,5 @@ def test_an_open_quote_costs_its_line_alone() -> None:
     (flawed,) = (block for block in blocks if block.flaw)
     assert flawed.data == b'2,"b'
     assert flawed.lines == 1
+    # What was held for the open quote does not become one large block.
+    assert max(len(block.data) for block in blocks) <= 16

@@ -52,8 +52,8 @@ def test_bad_lines_are_named() -> None:
         *[("", ""), ("", ""), ("a", "x"), ("", ""), ("a", "2.5")]
     ]
     assert [reason.split(":")[0] for reason in got.reasons] == [
-        *("not JSON", "not an object", "not of type int64"),
-        *("not UTF-8 at byte 5 of the row", "not of type int64"),
+        *("not JSON", "not an object", "not of type BIGINT"),
+        *("not UTF-8 at byte 5 of the row", "not of type BIGINT"),
     ]
 
 

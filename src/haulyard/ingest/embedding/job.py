@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from haulyard._version import __version__
 from haulyard.client.session import both
-from haulyard.errors import ApiUnavailable, IngestError, TransferError
+from haulyard.errors import ApiUnavailable, ConfigError, IngestError, TransferError
 from haulyard.ingest.embedding.columns import chosen_columns
 from haulyard.ingest.embedding.endpoint import Endpoint, address_of, headers_of
 from haulyard.ingest.embedding.letters import failures_of
@@ -230,7 +230,13 @@ class _Place(NamedTuple):
 
 def _place(session: Session, database: Database, about: tuple[str, ...]) -> _Place:
     directory = os.path.abspath(session.settings.job_dir)
-    os.makedirs(directory, exist_ok=True)
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the vectors cannot be kept in {directory}: {error.strerror}",
+            hint="HAUL_JOB_DIR names another directory",
+        ) from error
     # The table first: it is what the job's name shows.
     about = (*about, os.path.realpath(database.path))
     return _Place(directory, about, os.path.join(directory, f".{derived_name('texts', *about)}.part"))

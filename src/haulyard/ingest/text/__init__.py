@@ -20,13 +20,14 @@ What `dataset` calls::
     types_of(profile: TextProfile, share: float = 0.999) -> pa.Schema
 
 ``found`` has for CSV all columns, also those that nobody wants; for JSON those of the schema and of the first
-objects. A field of `types_of` whose dates are not written as ISO says how in its metadata (`FORMAT`: ``DD/MM/YYYY``);
-`text_pieces` understands it. Keep the metadata when schemas are put together.
+objects. A field of `types_of` whose dates are not written as ISO says how in its metadata (`FORMAT`:
+``DD/MM/YYYY``); `text_pieces` understands it. Keep the metadata when schemas are put together; where a schema
+asks for dates without it, the first rows tell.
 
 Without a schema, the batches of later pieces may have wider types (null to anything, int64 to double, date to
-timestamp), and `ConvergedLaterError` is raised where that would lose something. Whether an int64 of an earlier
-piece is too large for a double is left to the cast. Dates that may have the day or the month first are text,
-also where a later block would tell.
+timestamp), and `ConvergedLaterError` is raised where that would lose something. Whether an int64 of an
+earlier piece is too large for a double is left to the cast. Dates that may have the day or the month first
+are text, also where a later block would tell.
 """
 
 from haulyard.ingest.text.layout import FORMAT

@@ -220,6 +220,14 @@ class Cutter:
     def _cut(self, *, ended: bool = False) -> Iterator[Block]:
         data = b"".join(self._pieces)
         self._pieces.clear()  # a long record is not held twice
+        at, span = 0, self._size
+        while len(data) - at > span:
+            # Behind a flaw, or with a long record, there is more than one block should have.
+            end = self._ends.last(data[at : at + span])
+            if end:
+                yield Block(data[at : at + end])
+            at, span = (at + end, self._size) if end else (at, 2 * span)
+        data = data[at:]
         end = self._ends.last(data)
         if end:
             yield Block(data[:end])
@@ -245,12 +253,17 @@ class Cutter:
         limit = f"{self._most / 1024**2:g} MiB"
         opening = self._ends.opening(data)
         if opening < 0:
-            reason, resumed = f"a row of more than {limit} (--memory-limit allows for longer ones)", len(data)
+            reason, resumed = f"a row of more than {limit} (a larger --memory-limit allows for it)", len(data)
         else:
             line = data.count(b"\n", 0, opening)
-            where = limit if is_long else "the end of the file"
             begun = f"opens {line} line{'s' if line > 1 else ''} further" if line else "opens"
-            reason, resumed = f"a quote that {begun} is not closed before {where}", opening
+            reason = f"a quote that {begun} is not closed before the end of the file"
+            if is_long:
+                reason = (
+                    f"a row of more than {limit} (a larger --memory-limit allows for it), "
+                    f"or a quote that {begun} is not closed"
+                )
+            resumed = opening
         end = data.find(b"\n", resumed) + 1
         raw = data[: min(end or len(data), KEPT_ROW)].rstrip(b"\r\n")
         block = Block(raw, reason, data.count(b"\n", 0, end or len(data)))

@@ -18,6 +18,7 @@ from haulyard.ingest.text.cutting import RecordEnds
 from haulyard.ingest.text.dates import dates
 from haulyard.ingest.text.layout import Layout, Parsed, format_of
 from haulyard.ingest.text.values import array_of, as_type, batch_of, read_columns
+from haulyard.ingest.type_names import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,7 +146,7 @@ def _typed(
             wrong = column.is_null() if wrong is None else pc.or_(wrong, column.is_null())
         if wrong is None or not wrong.true_count:
             continue
-        what = f"not {'a date as ' + way if way else f'of type {field.type}'}"
+        what = f"not {'a date as ' + way if way else f'of type {type_name(field.type)}'}"
         places = pc.indices_nonzero(pc.and_not(wrong, bad))
         # What is null fits the type, and only the column takes none.
         for at, value in zip(places.to_pylist(), column.take(places).to_pylist(), strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from haulyard.errors import IngestError
 from haulyard.ingest.text.cutting import Block
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from haulyard.ingest.text.streams import Lane, Opened
     from haulyard.records.model import Block as Values
+
+#: What to do about JSON of which nothing can be read.
+OTHER_FORMAT: Final = "--format csv, if that is what it is"
 
 
 async def array_blocks(
@@ -50,10 +53,18 @@ def _lines(found: Iterator[Values | None], uri: str) -> list[Block]:
     for each in found:
         if each is None:
             continue
-        for flaw in each.flaws.values():
+        for place, flaw in each.flaws.items():
+            is_first = not each.offset and not place
             raise IngestError(
-                f"{uri}: line {flaw.line}: {flaw.reason}",
-                hint="upload it again if it was cut short; JSON Lines lose no more than a line",
+                f"{uri}: line {flaw.line}: {flaw.reason}", hint=_hint(flaw.reason, is_first=is_first)
             )
         blocks.append(Block(b"\n".join(each.rows) + b"\n"))
     return blocks
+
+
+def _hint(reason: str, *, is_first: bool) -> str:
+    if "MiB" in reason:
+        return "a larger --memory-limit allows for it"
+    if is_first and "does not end" not in reason:
+        return OTHER_FORMAT
+    return "upload it again if it was cut short; JSON Lines lose no more than a line"

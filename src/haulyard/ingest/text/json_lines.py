@@ -16,6 +16,7 @@ import pyarrow.json as arrow_json
 from haulyard.errors import IngestError
 from haulyard.ingest.text.arrow_csv import lines_of
 from haulyard.ingest.text.dates import dates
+from haulyard.ingest.text.json_array import OTHER_FORMAT
 from haulyard.ingest.text.json_profile import profile_rows, profile_table, strings_in, untimed
 from haulyard.ingest.text.json_values import is_told_by_text, objects_in, parse_values, rows_of
 from haulyard.ingest.text.layout import Parsed, format_of
@@ -25,9 +26,9 @@ from haulyard.records.formats.detection import HEAD
 from haulyard.records.formats.json_values import JsonValues, begins_array
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from haulyard.ingest.model import ReadOptions
+    from haulyard.ingest.model import ReadOptions, Reject
     from haulyard.ingest.text.profile import TextProfile
     from haulyard.ingest.text.streams import Opened
     from haulyard.records.formats.encoding import Charset
@@ -51,6 +52,16 @@ async def first_names(file: Opened, uri: str, schema: pa.Schema | None) -> tuple
     for each in objects_in(rows, _OBJECTS):
         names.update(dict.fromkeys(each))
     return tuple(names)
+
+
+def without_columns(uri: str, line: int, rejects: Sequence[Reject]) -> IngestError:
+    """Return what is wrong with a file of JSON of which no object has a key; its first row is on ``line``."""
+    for reject in rejects:
+        return IngestError(f"{uri}: line {line + reject.line}: {reject.reason}", hint=OTHER_FORMAT)
+    return IngestError(
+        f"{uri} is empty: no object in it has a key, and it has no columns",
+        hint="leave it out, or say --schema-file",
+    )
 
 
 def _first_values(head: bytes, charset: Charset) -> Iterator[bytes]:

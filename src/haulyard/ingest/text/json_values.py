@@ -11,6 +11,7 @@ from haulyard.ingest.model import KEPT_ROW, Reject
 from haulyard.ingest.text.dates import dates
 from haulyard.ingest.text.layout import Parsed, format_of
 from haulyard.ingest.text.values import as_type, batch_of
+from haulyard.ingest.type_names import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,7 +72,7 @@ def parse_values(rows: Rows, schema: pa.Schema, uri: str, count: int, *, is_stri
             misfits.add(field.name)
         if wrong:
             misfits.add(field.name)
-        reason = f"not of type {field.type}"
+        reason = f"not of type {type_name(field.type)}"
         if not field.nullable:
             wrong += [at for at, value in enumerate(values) if value is None]
         for at in wrong:

@@ -65,8 +65,9 @@ async def open_delimited(
     dialect = Dialect(delimiter, options.quote, options.escape)
     start, end = await _first_record(text, RecordEnds(dialect), uri)
     head = await text.head(end)
-    if start == end:
+    if start == end or (text.ended and not head.strip()):
         if known:
+            await text.skip(len(head))
             return Delimited(Layout(uri, tuple(known), dialect, file.charset, options.nulls), text, 1)
         raise IngestError(f"{uri} is empty: it has no columns", hint="leave it out, or say --schema-file")
     try:

@@ -13,6 +13,7 @@ from haulyard.ingest.model import Piece, Reject
 from haulyard.ingest.text.evidence import NOTHING
 from haulyard.ingest.text.flight import Flight
 from haulyard.ingest.text.forms import Typed, agreed, parse_first, parse_widening
+from haulyard.ingest.text.json_lines import without_columns
 from haulyard.ingest.text.layout import Parsed
 from haulyard.ingest.text.profile import TextProfile, is_ambiguous, merge
 from haulyard.ingest.text.starting import starting
@@ -72,6 +73,8 @@ async def text_pieces(
                     while flight:
                         yield reading.piece(*await flight.next())
                     first = await lane.run(parse_first, file.form, block.data)
+                    if not first.schema.names and options.columns is None:
+                        raise without_columns(source.uri, reading.line, first.parsed.rejects)
                     yield reading.piece(first, stored.taken())
                     continue
                 flight.add(stored.taken(), reading.parse, block, reading.schema)
@@ -79,6 +82,8 @@ async def text_pieces(
                     yield reading.piece(*await flight.next())
             while flight:
                 yield reading.piece(*await flight.next())
+            if reading.is_bare and options.columns is None:
+                raise without_columns(source.uri, 1, ())
             if not reading.rows or stored.size:
                 yield reading.nothing()
             if note := reading.note():
@@ -121,6 +126,8 @@ async def text_profile(
                 whole = merge(whole, (await flight.next())[0])
         finally:
             await flight.close()
+    if not whole.columns and options.columns is None:
+        raise without_columns(source.uri, 1, ())
     for name, evidence in whole.columns.items():
         if is_ambiguous(evidence):
             what = f"dates of column {name!r} may have the day or the month first"
@@ -136,7 +143,7 @@ class _Reading:
         self._source = source
         self._file = file
         self._is_given = file.schema is not None
-        self._line = file.line
+        self.line = file.line
         self._stored = stored
         self._foreign = 0
         self.rows = 0
@@ -158,8 +165,8 @@ class _Reading:
         batch, found, lines, _, foreign = result.parsed
         if not self._is_given and result.schema is not self.schema:
             self.schema = result.schema if self.schema is None else agreed(self.schema, result.schema)
-        rejects = tuple(reject._replace(line=self._line + reject.line) for reject in found)
-        self._line += lines
+        rejects = tuple(reject._replace(line=self.line + reject.line) for reject in found)
+        self.line += lines
         rows = batch.num_rows + len(rejects)
         self.rows += rows
         self._foreign += foreign
@@ -170,6 +177,13 @@ class _Reading:
                 hint="--encoding latin-1 (or cp1252, utf-16 …) says what it is",
             )
         return Piece(self._source, batch, rejects, rows, stored)
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether no column was found."""
+        return not self._is_given and not (
+            self._file.form.names if self.schema is None else self.schema.names
+        )
 
     def nothing(self) -> Piece:
         """Return a piece without rows, so that the columns of a file without any are known."""

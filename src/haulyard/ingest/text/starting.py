@@ -60,7 +60,7 @@ async def starting(
         IngestError: It has no columns, is damaged, or not in its encoding.
         ConfigError: A type of ``schema`` cannot be read from text, or an option is wrong.
     """
-    file = await opened(source, stream, options, lane, count)
+    file = await opened(source, stream, options, lane, count, emit)
     start = _delimited if file.form in {"csv", "tsv"} else _json
     started = await start(file, source, options, schema, lane, size, emit)
     async with aclosing(started.blocks):

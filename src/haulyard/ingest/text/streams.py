@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from haulyard.errors import IngestError, RecordError
+from haulyard.ingest.text.content import form_by_content
 from haulyard.records.formats.compression import Inflater
 from haulyard.records.formats.detection import HEAD, compression_of, format_of
 from haulyard.records.formats.encoding import UTF8_BOM, Charset
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
     from concurrent.futures import Executor, Future
 
+    from haulyard.events import Emit
     from haulyard.ingest.model import ReadOptions, SourceFile
     from haulyard.models.body import Buffer
     from haulyard.records.model import Format
@@ -96,11 +98,12 @@ async def opened(
     options: ReadOptions,
     lane: Lane,
     count: Callable[[int], None],
+    emit: Emit,
 ) -> Opened:
     """Find out how a file is made, and return its text; ``count`` is told of stored bytes.
 
     Raises:
-        IngestError: It is damaged, or was made to fill memory.
+        IngestError: It is damaged, was made to fill memory, or is a page of HTML or XML.
         ConfigError: A library for its compression is missing, or there is no such encoding.
     """
     text = Ahead(StoredBytes(stream, 1, count))
@@ -116,7 +119,10 @@ async def opened(
     if head.startswith(UTF8_BOM):
         await text.skip(len(UTF8_BOM))
         head = await text.head(HEAD)
-    form = options.format or format_of(source.key, head[:HEAD] or b"\n") or "csv"
+    form = options.format
+    if not form:
+        form = format_of(source.key, head[:HEAD] or b"\n") or "csv"
+        form = form_by_content(form, head[:HEAD], charset, source.uri, emit)
     return Opened(form, charset, text)
 
 

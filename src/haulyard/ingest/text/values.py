@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from haulyard.errors import ConfigError
+from haulyard.ingest.type_names import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,8 +98,8 @@ def check_type(name: str, kind: pa.DataType) -> None:
         return
     except pa.ArrowNotImplementedError:
         raise ConfigError(
-            f"column {name!r} of a CSV file cannot be read as {kind}",
-            hint="read it as string, or give the file as JSON Lines",
+            f"column {name!r} of a CSV file cannot be read as {type_name(kind)}",
+            hint="read it as VARCHAR, or give the file as JSON Lines",
         ) from None
 
 
