@@ -216,12 +216,24 @@ async def twenty_writers(providers: list[S3Provider], rounds: int) -> None:
         assert await providers[0].read_file(path) == b"%d" % won[0]
 
 
-async def test_conditions_are_refused_where_the_endpoint_ignores_them(
-    on_faults: Config, opened: Open, faults: FaultServer, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("honoured", [False, None])
+async def test_conditions_are_refused_where_the_endpoint_may_ignore_them(
+    on_faults: Config,
+    opened: Open,
+    faults: FaultServer,
+    monkeypatch: pytest.MonkeyPatch,
+    honoured: bool | None,
 ) -> None:
     provider = opened(on_faults())
     store = await provider._volume.proved()
-    monkeypatch.setattr(store, "capabilities", replace(store.capabilities, conditional_put=False))
+    await provider.write_file("there", b"x")
+    monkeypatch.setattr(
+        store,
+        "capabilities",
+        replace(store.capabilities, conditional_put=honoured, conditional_delete=honoured),
+    )
+    with pytest.raises(Unsupported):
+        await provider.delete_node("there", if_match="x")
     with pytest.raises(Unsupported):
         await provider.write_file("a", b"", if_absent=True)
     with pytest.raises(Unsupported):
