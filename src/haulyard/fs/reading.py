@@ -99,8 +99,7 @@ class ReadCalls(VolumeCalls):
 
         Args:
             path: Of the file.
-            chunk_size: Bytes of a piece, fewer only in the last one; 0 for pieces as they arrive, which
-                copies nothing.
+            chunk_size: Bytes of a piece, fewer only in the last one; 0 for pieces as they arrive.
             range: As in `read_file`.
             version_id: As in `read_file`.
             if_match: As in `read_file`.
