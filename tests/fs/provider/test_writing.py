@@ -315,6 +315,19 @@ async def test_text_is_no_content(scripted: S3Provider, faults: FaultServer) -> 
     assert faults.requests == ()
 
 
+async def test_aws_says_that_there_is_nothing_to_match(scripted: S3Provider, faults: FaultServer) -> None:
+    await scripted._volume.proved()
+    faults.script(
+        Fault("PutObject", status=404, body="<Error><Code>NoSuchKey</Code></Error>", attempts="all")
+    )
+    with pytest.raises(S3PreconditionFailed) as caught:
+        await scripted.write_file("a", b"x", if_match="abc")
+    error = caught.value
+    assert (error.wanted, error.found, error.status, error.key) == ("abc", "", 404, "tenants/7/a")
+    assert error.request_id
+    assert isinstance(error.__cause__, S3NotFound)
+
+
 async def test_a_missing_bucket_is_no_failed_condition(scripted: S3Provider, faults: FaultServer) -> None:
     await scripted._volume.proved()
     faults.script(
