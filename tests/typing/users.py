@@ -43,6 +43,7 @@ from haulyard import (
     TransferDone,
     TransferResult,
 )
+from haulyard.fs import NodeInfo, Outcome, S3Provider, S3ProviderConfig, SyncS3Provider
 from haulyard.records.preview import Preview
 from haulyard.records.status import RecordsStatus
 
@@ -175,6 +176,21 @@ async def records_with_a_loop(client: AsyncClient) -> None:
     assert_type(await processor.run(), RecordsStatus)
     assert_type(processor.dead_letters(), AsyncIterator[dict[str, Any]])
     Processor(client, "in.csv", "https://a/")  # type: ignore[arg-type]
+
+
+async def filesystems(provider: S3Provider, blocking: SyncS3Provider) -> None:
+    assert_type(await provider.write_file("a", b"x", metadata={"k": "v"}), NodeInfo)
+    assert_type(await provider.batch_read(["a"]), list[Outcome[bytes]])
+    assert_type((await provider.batch_write([("a", b"x")]))[0].unwrap(), NodeInfo)
+    assert_type(provider.stream_read("a"), AsyncIterator[bytes])
+    assert_type(blocking.stream_read("a"), Iterator[bytes])
+    assert_type(blocking.update("a", lambda old: old + b"x"), NodeInfo)
+    assert_type(await provider.with_retry(provider.exists, "a"), bool)
+    assert_type(blocking.with_retry(blocking.exists, "a"), bool)
+    await provider.write_file("a", "text")  # type: ignore[arg-type]
+    await provider.write_file("a", b"x", colour="blue")  # type: ignore[call-arg]
+    await provider.with_retry(provider.exists)  # type: ignore[call-arg]
+    S3ProviderConfig("b", checksum_algorithm="ROT13")  # type: ignore[arg-type]
 
 
 def errors(error: S3Error) -> None:

@@ -3,10 +3,10 @@
 The files are the sources of Python's standard library, thousands of small ones, and flights.csv, a large
 one. Then a bulk job sorts 2,000 objects by rules; it is killed half-way, continued, verified and undone. Then
 a tenth of the flights go to an API that refuses some, 5,000 a second at most, through a kill as well; and
-20,000 XML events are spooled and shipped, through two. At last the flights and the weather become tables of
-DuckDB, which is asked how late flights leave in bad sight. The server is the embedded one, started for this
-and gone afterwards; with a URL it is your own store, where the demo works in a new prefix and removes it
-again. Each step is a command that you can type.
+20,000 XML events are spooled and shipped, through two. The flights and the weather become tables of DuckDB,
+which is asked how late flights leave in bad sight; and pandas and pyarrow read what was uploaded, through
+fsspec. The server is the embedded one, started for this and gone afterwards; with a URL it is your own
+store, where the demo works in a new prefix and removes it again. Each step is a command that you can type.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 from haulyard.cli import demo_feeds, exits, flags
 from haulyard.cli.demo_events import Shipping
+from haulyard.cli.demo_frames import DataFrames
 from haulyard.cli.demo_jobs import BulkJob
 from haulyard.cli.demo_records import RecordsJob
 from haulyard.cli.demo_tables import Tables
@@ -142,10 +143,10 @@ class _Play:
         records = RecordsJob(self._telling, url)
         verdicts.append(await records.perform(large.path, SHARE))
         verdicts.append(await Shipping(self._telling, f"{url}events/", EVENTS).perform(large.path))
-        if verdict := await Tables(self._telling, url).perform(large.path):
-            verdicts.append(verdict)
+        verdicts.append(await Tables(self._telling, url).perform(large.path))
+        verdicts.append(await DataFrames(self._telling, url).perform(large.path))
         await step("delete", "rm", "-r", url, moves=False)
-        self._output.result(Table(self._telling.steps, "\n".join(verdicts), _hints()))
+        self._output.result(Table(self._telling.steps, "\n".join(filter(None, verdicts)), _hints()))
 
     async def _prepare(self) -> tuple[Sample, Sample]:
         from haulyard.cli.samples import large_file, standard_library

@@ -173,6 +173,7 @@ class DirectoryCalls(WriteCalls):
             NotFound: There is neither.
             Conflict: The directory is not empty (code ``DirectoryNotEmpty``).
             PreconditionFailed: ``if_match`` does not hold; both ETags are in the error.
+            Unsupported: The endpoint ignores ``if_match``, or could not be proved to honour it.
             TransferError: Some files of a directory could not be deleted; ``failures`` has them.
             UnsafeName: The path is none, or the root's.
         """
@@ -316,7 +317,7 @@ class DirectoryCalls(WriteCalls):
             if error.code == "NoSuchBucket":
                 raise
             return False
-        store = await volume.proved() if if_match else volume.store
+        store = await volume.conditional("delete") if if_match else volume.store
         with volume.cache.writing(text):
             try:
                 await store.delete(key, DeleteOptions(if_match=if_match))

@@ -44,8 +44,9 @@ class MoveCalls(DirectoryCalls):
 
         A file keeps its content type, metadata, tags and, unless the configuration names one, its storage
         class; files above 5 GiB are copied in parts. A directory is copied as a job: its plan and its journal
-        lie in ``job_dir``, and the same call again after a kill goes on with it. What is in the destination
-        directory besides stays.
+        lie in ``job_dir``, and the same call again after a kill goes on with it; files that came into the
+        directory after its plan was made take another call. What is in the destination directory besides
+        stays.
 
         Where a file and a directory have one name this is the file; a slash at the end means the directory.
 

@@ -86,7 +86,10 @@ class Outcome(Generic[T]):
 
 
 class StorageStats(NamedTuple):
-    """What lies below the provider's root: files, their bytes, and both by storage class."""
+    """What lies below the provider's root: files, their bytes as stored, and both by storage class.
+
+    ``markers`` are the objects that stand for directories.
+    """
 
     files: int
     bytes: int

@@ -36,8 +36,8 @@ async def in_ranges(
 ) -> AsyncGenerator[bytes]:
     """Yield the bytes of ``reader.range`` in order as they arrived, while the next ranges are being read.
 
-    Takes ``reader`` over and closes it. Memory: ``cut.ahead`` ranges of ``cut.size``, and the one that is
-    being yielded.
+    Takes ``reader`` over and closes it. Memory: ``cut.ahead`` ranges of ``cut.size``, the one that is being
+    yielded among them.
 
     Raises:
         PreconditionFailed: The file was replaced meanwhile.
@@ -47,9 +47,9 @@ async def in_ranges(
     end = head.size if span.end is None else span.end
     check = _Check(head, whole=span.start == 0 and end == head.size)
     starts = iter(range(span.start, end, cut.size))
-    ranges: deque[asyncio.Task[deque[Buffer]]] = deque()
+    ranges: deque[asyncio.Task[deque[bytes]]] = deque()
 
-    async def read(wanted: ByteRange) -> deque[Buffer]:
+    async def read(wanted: ByteRange) -> deque[bytes]:
         if wanted.start == span.start:
             return await _first(reader, (wanted.end or 0) - wanted.start)
         asked = GetOptions(
@@ -61,8 +61,8 @@ async def in_ranges(
         )
         async with await store.get(head.key, asked) as other:
             refuse_another(head, other.head)
-            # Neither joined nor copied: with the memory of the transport that would be three of each.
-            return deque([chunk async for chunk in other.chunks()])
+            # Copied at once and not joined: a view of a chunk holds the transport's buffer, which is larger.
+            return deque([bytes(chunk) async for chunk in other.chunks()])
 
     def begin() -> None:
         start = next(starts, None)
@@ -76,18 +76,18 @@ async def in_ranges(
         while ranges:
             chunks = await ranges[0]
             ranges.popleft()
-            begin()
             while chunks:
                 chunk = chunks.popleft()
                 check.add(chunk)
-                yield bytes(chunk)
+                yield chunk
+            begin()
         check.verify()
     finally:
         await _give_up(ranges)
         await reader.close()
 
 
-async def _give_up(ranges: deque[asyncio.Task[deque[Buffer]]]) -> None:
+async def _give_up(ranges: deque[asyncio.Task[deque[bytes]]]) -> None:
     for task in ranges:
         task.cancel()
     if ranges:
@@ -98,12 +98,12 @@ async def _give_up(ranges: deque[asyncio.Task[deque[Buffer]]]) -> None:
             task.exception()
 
 
-async def _first(reader: ObjectReader, size: int) -> deque[Buffer]:
+async def _first(reader: ObjectReader, size: int) -> deque[bytes]:
     """Return the beginning of an answer, and give up the rest of it."""
-    found: deque[Buffer] = deque()
+    found: deque[bytes] = deque()
     async with aclosing(cast("AsyncGenerator[Buffer]", reader.chunks())) as chunks:
         async for chunk in chunks:
-            found.append(memoryview(chunk)[:size])
+            found.append(bytes(memoryview(chunk)[:size]))
             size -= len(found[-1])
             if not size:
                 break
@@ -118,7 +118,7 @@ class _Check:
         self._expected = _stated(head) if whole else None
         self._state = hasher(self._expected.algorithm) if self._expected else None
 
-    def add(self, data: Buffer) -> None:
+    def add(self, data: bytes) -> None:
         """Count the next bytes."""
         if self._state is not None:
             self._state.update(data)

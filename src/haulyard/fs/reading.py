@@ -7,9 +7,9 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
-from haulyard.checksums import base64_of, hasher
+from haulyard.checksums import base64_of, etag_is_md5, hasher
 from haulyard.client.arguments import byte_range
-from haulyard.errors import IntegrityError, PreconditionFailed, SourceChanged
+from haulyard.errors import IntegrityError, PreconditionFailed, S3IntegrityError, SourceChanged
 from haulyard.fs.conditions import explained
 from haulyard.fs.metrics import measured
 from haulyard.fs.ranged import Ranges, in_ranges
@@ -99,8 +99,7 @@ class ReadCalls(VolumeCalls):
 
         Args:
             path: Of the file.
-            chunk_size: Bytes of a piece, fewer only in the last one; 0 for pieces as they arrive, which
-                copies nothing.
+            chunk_size: Bytes of a piece, fewer only in the last one; 0 for pieces as they arrive.
             range: As in `read_file`.
             version_id: As in `read_file`.
             if_match: As in `read_file`.
@@ -206,6 +205,7 @@ class ReadCalls(VolumeCalls):
             volume.check_size(size, path)
             if size <= volume.config.multipart_threshold:
                 data = await reader.read()
+                self._check_md5(reader, data)
                 if progress is not None:
                     progress(size, size)
                 return data
@@ -231,9 +231,31 @@ class ReadCalls(VolumeCalls):
             pieces = in_ranges(volume.store, reader, options, self._cut)
         else:
             pieces = _as_bytes(reader)
+        if encrypter is None and (expected := self._md5_of(reader)):
+            pieces = _verified(pieces, reader.head, expected)
         async with aclosing(_told(pieces, size, progress)) as told:
             async for piece in told:
                 yield piece
+
+    def _md5_of(self, reader: ObjectReader) -> str:
+        """Return the MD5 that all of a file must have, in hexadecimal digits, where that was asked for.
+
+        Files of a provider that sends MD5 may have no other checksum; the ETag is theirs if it can be one.
+        """
+        head = reader.head
+        stated = any(each.kind == "FULL_OBJECT" for each in head.checksums)
+        is_whole = _size(reader) == head.size
+        return (
+            head.etag
+            if self._volume.algorithm == "MD5" and is_whole and not stated and etag_is_md5(head)
+            else ""
+        )
+
+    def _check_md5(self, reader: ObjectReader, data: bytes) -> None:
+        if expected := self._md5_of(reader):
+            state = hasher("MD5")
+            state.update(data)
+            _compare(state.digest().hex(), expected, reader.head)
 
     def _whole(self, options: GetOptions) -> GetOptions:
         """Return what is asked of the store: all of what is encrypted, for only the whole is verified."""
@@ -263,6 +285,26 @@ async def _told(pieces: AsyncGenerator[bytes], size: int, progress: Progress | N
                 done += len(piece)
                 progress(done, size)
             yield piece
+
+
+async def _verified(pieces: AsyncGenerator[bytes], head: ObjectHead, md5: str) -> AsyncGenerator[bytes]:
+    """Yield the pieces, and at their end raise where they do not have that MD5."""
+    state = hasher("MD5")
+    async with aclosing(pieces):
+        async for piece in pieces:
+            state.update(piece)
+            yield piece
+    _compare(state.digest().hex(), md5, head)
+
+
+def _compare(actual: str, md5: str, head: ObjectHead) -> None:
+    if actual != md5:
+        raise S3IntegrityError(
+            f"GetObject {head.key}: it came with MD5 {actual}, the store says {md5}",
+            operation="GetObject",
+            key=head.key,
+            hint="read it again; if it stays so, the object is damaged in the store",
+        )
 
 
 async def _part(pieces: AsyncGenerator[bytes], start: int, end: int) -> AsyncGenerator[bytes]:

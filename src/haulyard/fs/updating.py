@@ -78,7 +78,8 @@ class UpdateCalls(ReadCalls, WriteCalls):
         Raises:
             PreconditionFailed: Others were quicker every time.
             NotFound: There is no file, and ``missing`` is None.
-            Unsupported: The endpoint ignores conditions, so that updates would be lost.
+            Unsupported: The endpoint ignores conditions, or could not be proved to honour them, so that
+                updates would be lost.
 
         Example:
             >>> old = await provider.write_file("counter", b"41")

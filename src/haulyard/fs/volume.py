@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from haulyard.client.arguments import check_properties, checksum_algorithm
 from haulyard.client.async_client import AsyncClient
 from haulyard.client.session import Place, both, session_of
-from haulyard.errors import StoreError
+from haulyard.errors import StoreError, Unsupported
 from haulyard.fs.cache import Cache
 from haulyard.fs.metrics import Meter
 from haulyard.fs.nodes import NodeInfo
@@ -70,6 +70,26 @@ class Volume:
             place = await self.session.proved(Place(store, self.prefix))
             self._proved = place.store
         return self._proved
+
+    async def conditional(self, what: Literal["put", "delete"]) -> S3Store:
+        """Return the bucket, whose endpoint was proved to honour conditions on such a call.
+
+        Raises:
+            Unsupported: It ignores them, or nobody could find out: the condition would then be no protection.
+        """
+        store = await self.proved()
+        honoured = getattr(store.capabilities, f"conditional_{what}")
+        if honoured:
+            return store
+        raise Unsupported(
+            f"{self.config.bucket}: its endpoint "
+            + ("ignores" if honoured is False else "was not proved to honour")
+            + f" conditions on {what}",
+            store="s3",
+            operation=what,
+            bucket=self.config.bucket,
+            hint="haul doctor says what the endpoint can do, and what kept that from being found out",
+        )
 
     @property
     def encrypter(self) -> Encrypter | None:

@@ -68,7 +68,7 @@ class WriteCalls(VolumeCalls):
         Raises:
             PreconditionFailed: A condition does not hold; nothing was written. Both ETags are in the error,
                 as ``wanted`` and ``found``.
-            Unsupported: The endpoint ignores conditions.
+            Unsupported: The endpoint ignores conditions, or could not be proved to honour them.
             IntegrityError: ``content`` does not have ``checksum``, or was changed on its way.
             StoreError: It is larger than ``max_file_size`` (code ``EntityTooLarge``).
             UnsafeName: The path is none of a file.
@@ -203,7 +203,7 @@ class _Writer:
         store = volume.store
         put = options
         if condition:
-            store = await volume.proved()
+            store = await volume.conditional("put")
             # When an answer gets lost, only a token tells whose write it was: others may write the same.
             metadata = {**options.metadata, TOKEN: uuid.uuid4().hex}
             absent = condition == ABSENT

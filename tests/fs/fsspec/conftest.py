@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import pytest
 
 from haulyard.fs import HaulFileSystem
@@ -44,3 +45,21 @@ def bucket(fs: HaulFileSystem, bucket_name: Callable[[], str]) -> str:
     name = bucket_name()
     fs.mkdir(name)
     return name
+
+
+@pytest.fixture
+def versioned(moto: Server) -> Callable[[str], None]:
+    """Switches the versions of a bucket on."""
+
+    def switch_on(bucket: str) -> None:
+        session = botocore.session.Session()
+        client = session.create_client(
+            "s3",
+            endpoint_url=moto.endpoint_url,
+            aws_access_key_id=moto.access_key,
+            aws_secret_access_key=moto.secret_key,
+            region_name=moto.region,
+        )
+        client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+    return switch_on

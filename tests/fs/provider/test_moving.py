@@ -20,6 +20,7 @@ from haulyard.errors import (
     UnsafeName,
     Unsupported,
 )
+from haulyard.fs import NewNode
 from haulyard.models import Encryption, Secret
 from haulyard.testing.faults import Fault, FaultServer
 
@@ -166,6 +167,16 @@ async def test_the_same_copy_again_is_a_new_one(scripted: S3Provider) -> None:
     second = await scripted.copy_node("a", "b")
     assert first.job == second.job
     assert await tree(scripted) == {"a/1": b"new", "a/2": b"2", "b/1": b"new", "b/2": b"2"}
+
+
+async def test_markers_move_with_their_directories(
+    on_faults: Config, opened: Open, faults: FaultServer
+) -> None:
+    provider = opened(on_faults(directory_markers=True))
+    await provider.create_node(NewNode("a/empty", is_dir=True))
+    await provider.write_file("a/1", b"1")
+    await provider.move_node("a", "b")
+    assert sorted(key for _, key in faults.objects) == [BELOW + "b/1", BELOW + "b/empty/"]
 
 
 async def test_what_exists_in_a_directory_is_kept_where_that_is_asked_for(scripted: S3Provider) -> None:

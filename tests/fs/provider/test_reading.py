@@ -217,6 +217,26 @@ async def test_a_file_that_never_stands_still_is_given_up(
         await provider.read_file("a", progress=replace)
 
 
+async def test_md5_is_verified_where_it_was_asked_for(
+    on_faults: Config, opened: Open, faults: FaultServer
+) -> None:
+    provider = opened(on_faults(checksum_algorithm="MD5"))
+    await provider.write_file("a", b"content")
+    assert await provider.read_file("a") == b"content"
+    assert [piece async for piece in provider.stream_read("a")] == [b"content"]
+    damaged = Fault(
+        "GetObject", body="CONTENT", headers={"etag": '"9a0364b9e99bb480dd25e1f0284c8555"'}, attempts="all"
+    )
+    faults.script(damaged)
+    with pytest.raises(IntegrityError, match="MD5"):
+        await provider.read_file("a")
+    with pytest.raises(IntegrityError, match="MD5"):
+        [piece async for piece in provider.stream_read("a")]
+    # An ETag of parts, or one under KMS, is no MD5.
+    faults.script(Fault("GetObject", body="content", headers={"etag": '"abc-2"'}, attempts="all"))
+    assert await provider.read_file("a") == b"content"
+
+
 async def test_a_damaged_file_is_not_returned(on_faults: Config, opened: Open, faults: FaultServer) -> None:
     content = os.urandom(11 * MIB)
     provider = opened(on_faults(part_size=5 * MIB))

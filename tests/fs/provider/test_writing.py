@@ -216,12 +216,24 @@ async def twenty_writers(providers: list[S3Provider], rounds: int) -> None:
         assert await providers[0].read_file(path) == b"%d" % won[0]
 
 
-async def test_conditions_are_refused_where_the_endpoint_ignores_them(
-    on_faults: Config, opened: Open, faults: FaultServer, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("honoured", [False, None])
+async def test_conditions_are_refused_where_the_endpoint_may_ignore_them(
+    on_faults: Config,
+    opened: Open,
+    faults: FaultServer,
+    monkeypatch: pytest.MonkeyPatch,
+    honoured: bool | None,
 ) -> None:
     provider = opened(on_faults())
     store = await provider._volume.proved()
-    monkeypatch.setattr(store, "capabilities", replace(store.capabilities, conditional_put=False))
+    await provider.write_file("there", b"x")
+    monkeypatch.setattr(
+        store,
+        "capabilities",
+        replace(store.capabilities, conditional_put=honoured, conditional_delete=honoured),
+    )
+    with pytest.raises(Unsupported):
+        await provider.delete_node("there", if_match="x")
     with pytest.raises(Unsupported):
         await provider.write_file("a", b"", if_absent=True)
     with pytest.raises(Unsupported):
@@ -301,6 +313,19 @@ async def test_text_is_no_content(scripted: S3Provider, faults: FaultServer) -> 
     with pytest.raises(ConfigError, match="contradict"):
         await scripted.write_file("a", b"", if_absent=True, if_match="x")
     assert faults.requests == ()
+
+
+async def test_aws_says_that_there_is_nothing_to_match(scripted: S3Provider, faults: FaultServer) -> None:
+    await scripted._volume.proved()
+    faults.script(
+        Fault("PutObject", status=404, body="<Error><Code>NoSuchKey</Code></Error>", attempts="all")
+    )
+    with pytest.raises(S3PreconditionFailed) as caught:
+        await scripted.write_file("a", b"x", if_match="abc")
+    error = caught.value
+    assert (error.wanted, error.found, error.status, error.key) == ("abc", "", 404, "tenants/7/a")
+    assert error.request_id
+    assert isinstance(error.__cause__, S3NotFound)
 
 
 async def test_a_missing_bucket_is_no_failed_condition(scripted: S3Provider, faults: FaultServer) -> None:

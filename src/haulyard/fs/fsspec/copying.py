@@ -54,10 +54,14 @@ class CopyingMethods(RemovingMethods):
         # An expanded tree has its directories in it, which come into being with what they hold.
         if known is not None and known["type"] == "directory":
             return
+        if moving is not None:
+            moving.append(name)
         try:
             await self._copied(source, target, known, moving=moving is not None, **properties)
         except NotFound:
-            if await self._is_prefix(source):
+            below = f"{name}/"
+            # Whatever was below it may have been moved by now.
+            if any(each.startswith(below) for each in moving or ()) or await self._is_prefix(source):
                 return
             raise
         except SourceChanged:
@@ -66,9 +70,7 @@ class CopyingMethods(RemovingMethods):
             # What was remembered of it may be older than what there is.
             await self._copied(source, target, None, moving=moving is not None, **properties)
         finally:
-            self._forget(*([path2] if moving is None else [path1, path2]))
-        if moving is not None:
-            moving.append(path1)
+            self._forget(path1, path2)
 
     async def _copied(
         self, source: Target, target: Target, known: Entry | None, *, moving: bool, **properties: Any

@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from fsspec.asyn import sync_wrapper
 from fsspec.callbacks import DEFAULT_CALLBACK
 
 from haulyard.client.cancelling import cancelled_once
@@ -134,6 +135,8 @@ class WritingMethods(ReadingMethods):
         if not truncate and await self._exists(path):
             raise ValueError(f"{path!r} exists, and S3 sets no times: touch it with truncate=True")
         return await self._pipe_file(path, data, **properties)
+
+    touch = sync_wrapper(_touch)
 
     # What is written piece by piece
 
