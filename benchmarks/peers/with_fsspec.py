@@ -29,7 +29,7 @@ def haul() -> Any:
 
 def s3fs() -> Any:
     """Return s3fs's, with as many connections as there are requests."""
-    from s3fs import S3FileSystem  # type: ignore[import-untyped]  # without types, as fsspec
+    from s3fs import S3FileSystem
 
     return S3FileSystem(config_kwargs={"max_pool_connections": IN_FLIGHT})
 

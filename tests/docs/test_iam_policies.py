@@ -51,7 +51,9 @@ _COMMANDS = {
     "`process` of an object": ["process s3://{b}/a --format jsonl --to http://127.0.0.1:9/ --dry-run"],
     "`process` of a prefix": ["process s3://{b}/t/ --format jsonl --to http://127.0.0.1:9/ --dry-run"],
     "`ingest` of an object": ["ingest s3://{b}/a --format csv --db one.duckdb"],
-    "`ingest` of a prefix": ["ingest s3://{b}/t/ --format csv --db all.duckdb --table t --on-drift add-columns"],
+    "`ingest` of a prefix": [
+        "ingest s3://{b}/t/ --format csv --db all.duckdb --table t --on-drift add-columns"
+    ],
     "`ship`": ["ship tree --to s3://{b}/shipped/ --settle 0"],
     "`plan`": [
         "plan copy s3://{b}/t/ s3://{b}/j/ --job copy",

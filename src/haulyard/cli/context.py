@@ -135,8 +135,8 @@ class Context:
         """Show a progress bar meanwhile, where one is wanted: by ``--progress``, else on a terminal.
 
         ``unit`` is ``bytes``, ``objects``, or ``records`` or ``rows`` (whose bar is of the bytes read).
-        Yields a function to be told of work found: objects, bytes. Where ``finding`` is all that there is to do, the
-        bar counts what was found.
+        Yields a function to be told of work found: objects, bytes. Where ``finding`` is all that there is to
+        do, the bar counts what was found.
         """
         # Many lines of `haul run` are under way at a time, and bars would overwrite each other.
         wanted = False if self._inner else self.settings.progress

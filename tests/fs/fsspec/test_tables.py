@@ -8,7 +8,7 @@ import dask
 import dask.bag
 import dask.dataframe
 import duckdb
-import pandas as pd  # type: ignore[import-untyped]  # its stubs are a package of their own
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
