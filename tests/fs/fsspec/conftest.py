@@ -41,7 +41,15 @@ def fs(options: dict[str, Any]) -> HaulFileSystem:
 
 
 @pytest.fixture
+def place(fs: HaulFileSystem, bucket_name: Callable[[], str]) -> str:
+    """A directory of the test's own: a bucket for each test takes longer than most of them."""
+    fs.makedirs("fsspec", exist_ok=True)
+    return f"fsspec/{bucket_name()}"
+
+
+@pytest.fixture
 def bucket(fs: HaulFileSystem, bucket_name: Callable[[], str]) -> str:
+    """A bucket of the test's own, for what concerns all of it."""
     name = bucket_name()
     fs.mkdir(name)
     return name

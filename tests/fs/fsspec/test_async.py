@@ -5,28 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from haulyard.fs import HaulFileSystem
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 pytestmark = pytest.mark.anyio
 DATA = random.Random(9).randbytes(3_000_000)
 
 
 @pytest.fixture
-def awaited(fs: HaulFileSystem, options: dict[str, Any]) -> HaulFileSystem:
-    fs.makedirs("async", exist_ok=True)
+def awaited(options: dict[str, Any]) -> HaulFileSystem:
     return HaulFileSystem(asynchronous=True, **options)
-
-
-@pytest.fixture
-def place(bucket_name: Callable[[], str]) -> str:
-    return f"async/{bucket_name()}"
 
 
 async def test_calls_are_awaited(awaited: HaulFileSystem, place: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import pickle
 import random
@@ -21,9 +22,9 @@ DATA = random.Random(5).randbytes(2_000_000)
 
 
 @pytest.fixture
-def path(fs: HaulFileSystem, bucket: str) -> str:
-    fs.pipe_file(f"{bucket}/data.bin", DATA)
-    return f"{bucket}/data.bin"
+def path(fs: HaulFileSystem, place: str) -> str:
+    fs.pipe_file(f"{place}/data.bin", DATA)
+    return f"{place}/data.bin"
 
 
 @pytest.fixture
@@ -111,16 +112,16 @@ def test_a_file_that_is_replaced_while_it_is_open_is_not_read_as_a_mixture(
     assert fs.cat_file(path) == b"another"
 
 
-def test_lines_and_archives_are_read(fs: HaulFileSystem, bucket: str) -> None:
-    with fs.open(f"{bucket}/t.txt", "w", encoding="utf-8") as text:
+def test_lines_and_archives_are_read(fs: HaulFileSystem, place: str) -> None:
+    with fs.open(f"{place}/t.txt", "w", encoding="utf-8") as text:
         text.write("äöü\nsecond\n")
-    with fs.open(f"{bucket}/t.txt", "r", encoding="utf-8") as text:
+    with fs.open(f"{place}/t.txt", "r", encoding="utf-8") as text:
         assert list(text) == ["äöü\n", "second\n"]
-    with fs.open(f"{bucket}/z.zip", "wb") as file, zipfile.ZipFile(file, "w") as archive:
+    with fs.open(f"{place}/z.zip", "wb") as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr("inner", b"content")
-    with fs.open(f"{bucket}/z.zip") as file, zipfile.ZipFile(file) as archive:
+    with fs.open(f"{place}/z.zip") as file, zipfile.ZipFile(file) as archive:
         assert archive.read("inner") == b"content"
-    assert fs.read_block(f"{bucket}/t.txt", 0, 8, b"\n") == "äöü\n".encode() + b"second\n"
+    assert fs.read_block(f"{place}/t.txt", 0, 8, b"\n") == "äöü\n".encode() + b"second\n"
 
 
 def test_a_read_file_is_pickled_where_it_stands(fs: HaulFileSystem, path: str) -> None:
@@ -148,8 +149,8 @@ def test_what_is_no_file_is_not_opened(fs: HaulFileSystem, bucket: str) -> None:
         fs.open("no-such-bucket-anywhere/file", "wb").close()
 
 
-def test_an_object_appears_when_its_file_is_closed(fs: HaulFileSystem, bucket: str) -> None:
-    path = f"{bucket}/new"
+def test_an_object_appears_when_its_file_is_closed(fs: HaulFileSystem, place: str) -> None:
+    path = f"{place}/new"
     with fs.open(path, "wb", content_type="text/x-test", metadata={"by": "me"}) as file:
         file.write(b"first ")
         file.write(bytearray(b"second"))
@@ -181,8 +182,8 @@ def test_nothing_appears_where_an_error_leaves_the_block(fs: HaulFileSystem, buc
     assert fs.list_multipart_uploads(bucket) == []
 
 
-def test_only_one_creates(fs: HaulFileSystem, bucket: str) -> None:
-    path = f"{bucket}/only"
+def test_only_one_creates(fs: HaulFileSystem, place: str) -> None:
+    path = f"{place}/only"
     first = fs.open(path, "xb")
     second = fs.open(path, "xb")
     first.write(b"1")
@@ -194,8 +195,8 @@ def test_only_one_creates(fs: HaulFileSystem, bucket: str) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 10, 6_000_000])
-def test_what_is_appended_follows_what_there_was(fs: HaulFileSystem, bucket: str, size: int) -> None:
-    path, content = f"{bucket}/log", random.Random(size).randbytes(size)
+def test_what_is_appended_follows_what_there_was(fs: HaulFileSystem, place: str, size: int) -> None:
+    path, content = f"{place}/log", random.Random(size).randbytes(size)
     if size:
         fs.pipe_file(path, content, content_type="text/x-log", metadata={"kept": "yes"})
     with fs.open(path, "ab") as file:
@@ -210,8 +211,8 @@ def test_what_is_appended_follows_what_there_was(fs: HaulFileSystem, bucket: str
         assert fs.metadata(path) == {"kept": "yes"}
 
 
-def test_of_two_that_append_at_once_one_is_told(fs: HaulFileSystem, bucket: str) -> None:
-    path = f"{bucket}/log"
+def test_of_two_that_append_at_once_one_is_told(fs: HaulFileSystem, place: str) -> None:
+    path = f"{place}/log"
     fs.pipe_file(path, b"0")
     first, second = fs.open(path, "ab"), fs.open(path, "ab")
     first.write(b"1")
@@ -222,18 +223,18 @@ def test_of_two_that_append_at_once_one_is_told(fs: HaulFileSystem, bucket: str)
     assert fs.cat_file(path) == b"01"
 
 
-def test_a_transaction_shows_all_of_it_at_its_end(fs: HaulFileSystem, bucket: str, tmp_path: Any) -> None:
+def test_a_transaction_shows_all_of_it_at_its_end(fs: HaulFileSystem, place: str, tmp_path: Any) -> None:
     local = tmp_path / "local"
     local.write_bytes(b"file")
-    names = [f"{bucket}/{name}" for name in ("opened", "piped", "large", "put")]
+    names = [f"{place}/{name}" for name in ("opened", "piped", "large", "put")]
     with fs.transaction:
         with fs.open(names[0], "wb") as file:
             file.write(b"opened")
         fs.pipe_file(names[1], b"piped")
         fs.pipe_file(names[2], b"x" * 17_000_000)
         fs.put_file(str(local), names[3])
-        assert fs.find(bucket) == []
-    assert sorted(fs.find(bucket)) == sorted(names)
+        assert fs.find(place) == []
+    assert sorted(fs.find(place)) == sorted(names)
     assert fs.cat_file(names[0]) == b"opened"
     fs.pipe_file(names[1], b"at once")
     assert fs.cat_file(names[1]) == b"at once"
@@ -249,25 +250,36 @@ def test_a_transaction_that_fails_shows_nothing(fs: HaulFileSystem, bucket: str)
     assert fs.list_multipart_uploads(bucket) == []
 
 
-def test_a_commit_that_fails_gives_up_the_rest(fs: HaulFileSystem, bucket: str) -> None:
+def test_a_commit_that_fails_gives_up_the_rest(fs: HaulFileSystem, place: str) -> None:
     fs.start_transaction()
-    fs.pipe_file(f"{bucket}/good", b"1")
+    fs.pipe_file(f"{place}/good", b"1")
     fs.pipe_file("no-such-bucket-anywhere/bad", b"2")
     with pytest.raises(FileNotFoundError):
         fs.end_transaction()
-    fs.pipe_file(f"{bucket}/later", b"3")
-    assert fs.cat_file(f"{bucket}/later") == b"3"
+    fs.pipe_file(f"{place}/later", b"3")
+    assert fs.cat_file(f"{place}/later") == b"3"
 
 
-def test_a_file_is_committed_or_given_up_by_hand(fs: HaulFileSystem, bucket: str) -> None:
-    with fs.open(f"{bucket}/a", "wb", autocommit=False) as file:
+def test_a_file_is_committed_or_given_up_by_hand(fs: HaulFileSystem, place: str) -> None:
+    with fs.open(f"{place}/a", "wb", autocommit=False) as file:
         file.write(b"1")
-    assert not fs.exists(f"{bucket}/a")
+    assert not fs.exists(f"{place}/a")
     file.commit()
-    assert fs.cat_file(f"{bucket}/a") == b"1"
-    with fs.open(f"{bucket}/b", "wb", autocommit=False) as file:
+    assert fs.cat_file(f"{place}/a") == b"1"
+    with fs.open(f"{place}/b", "wb", autocommit=False) as file:
         file.write(b"1")
     file.discard()
     with pytest.raises(ValueError, match="given up"):
         file.commit()
-    assert not fs.exists(f"{bucket}/b")
+    assert not fs.exists(f"{place}/b")
+
+
+def test_a_file_that_nobody_closed_is_closed_when_nobody_has_it(fs: HaulFileSystem, place: str) -> None:
+    pickle.dump({"a": 1}, fs.open(f"{place}/p", "wb"))
+    gc.collect()
+    assert pickle.loads(fs.cat_file(f"{place}/p")) == {"a": 1}  # noqa: S301 -- its own
+
+
+def test_text_is_refused_where_bytes_are_wanted(fs: HaulFileSystem, place: str) -> None:
+    with pytest.raises(TypeError, match="encode"):
+        fs.pipe_file(f"{place}/t", "text")

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from haulyard.fs import HaulFileSystem
+from haulyard.fs.fsspec import listing
 from haulyard.testing.faults import FaultServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from haulyard.stores.s3 import S3Store
+
 NAMES = ("a/1.txt", "a/2.csv", "a/b/3.txt", "a.txt", "c/d/e/4.txt")
 
 
 @pytest.fixture
-def tree(fs: HaulFileSystem, bucket: str) -> str:
-    fs.pipe({f"{bucket}/{name}": name.encode() for name in NAMES})
-    return bucket
+def tree(fs: HaulFileSystem, place: str) -> str:
+    fs.pipe({f"{place}/{name}": name.encode() for name in NAMES})
+    return place
 
 
 @pytest.fixture
@@ -45,10 +49,13 @@ def test_ls_shows_one_level(fs: HaulFileSystem, tree: str) -> None:
             fs.ls(missing)
 
 
-def test_the_root_holds_the_buckets(fs: HaulFileSystem, tree: str) -> None:
-    assert tree in fs.ls("")
+def test_the_root_holds_the_buckets(fs: HaulFileSystem, bucket: str) -> None:
+    assert bucket in fs.ls("")
     assert fs.info("")["type"] == "directory"
-    assert fs.info(tree)["type"] == "directory"
+    assert fs.info(bucket)["type"] == "directory"
+    assert fs.find(bucket) == fs.ls(bucket) == []
+    assert fs.isdir(bucket)
+    assert not fs.isfile(bucket)
     assert fs.exists("/")
     for refused in (fs.find, lambda path: list(fs.walk(path)), lambda _path: fs.glob("*")):
         with pytest.raises(ValueError, match="all buckets"):
@@ -227,3 +234,23 @@ def test_versions_are_listed_and_read(
         unaware.open(path, version_id=second)
     fs.rm(bucket, recursive=True)
     assert not fs.exists(bucket)
+
+
+@pytest.mark.parametrize("ordered", [True, None])
+def test_a_store_that_takes_its_time_is_asked_for_several_pages_at_once(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch, *, ordered: bool | None
+) -> None:
+    monkeypatch.setattr(listing, "_NEAR", 0.0)
+    names = sorted(f"b/d{number % 7}/{number:04}" for number in range(3_500))
+    for name in names:
+        server.objects["b", name[2:]] = b""
+    fs = _on(server)
+
+    async def proved(bucket: str, *_: object, **__: object) -> S3Store:
+        store = fs._store(bucket)
+        store.capabilities = replace(store.capabilities, ordered_listing=ordered)
+        return store
+
+    monkeypatch.setattr(fs, "_proved", proved)
+    assert fs.find("b") == names
+    assert fs.find("b", prefix="d3/") == [name for name in names if name.startswith("b/d3/")]

@@ -112,12 +112,12 @@ def test_what_is_not_understood_is_refused(given: dict[str, Any], error: type[Ex
         HaulFileSystem(**given)
 
 
-def test_a_call_that_gives_what_nothing_understands_is_refused(fs: HaulFileSystem, bucket: str) -> None:
+def test_a_call_that_gives_what_nothing_understands_is_refused(fs: HaulFileSystem, place: str) -> None:
     with pytest.raises(TypeError, match="colour"):
-        fs.pipe_file(f"{bucket}/a", b"1", colour="red")
+        fs.pipe_file(f"{place}/a", b"1", colour="red")
     with pytest.raises(ValueError, match="mode"):
-        fs.pipe_file(f"{bucket}/a", b"1", mode="append")
-    assert not fs.exists(f"{bucket}/a")
+        fs.pipe_file(f"{place}/a", b"1", mode="append")
+    assert not fs.exists(f"{place}/a")
 
 
 def test_instances_of_other_keys_are_others() -> None:
@@ -148,15 +148,15 @@ def test_a_customer_key_goes_with_every_read_and_write() -> None:
             assert "x-amz-server-side-encryption-customer-key" in request.headers, request.operation
 
 
-def test_other_processes_use_a_pickled_filesystem(fs: HaulFileSystem, bucket: str) -> None:
-    fs.pipe_file(f"{bucket}/a", b"1")
+def test_other_processes_use_a_pickled_filesystem(fs: HaulFileSystem, place: str) -> None:
+    fs.pipe_file(f"{place}/a", b"1")
     read = (
         "import pickle, sys; fs, path = pickle.load(sys.stdin.buffer);"
         "sys.stdout.buffer.write(fs.cat_file(path))"
     )
     answer = subprocess.run(
         [sys.executable, "-c", read],
-        input=pickle.dumps((fs, f"{bucket}/a")),
+        input=pickle.dumps((fs, f"{place}/a")),
         stdout=subprocess.PIPE,
         check=True,
     )
@@ -165,16 +165,14 @@ def test_other_processes_use_a_pickled_filesystem(fs: HaulFileSystem, bucket: st
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_forked_process_is_told_what_to_do(
-    fs: HaulFileSystem, bucket: str, options: dict[str, Any]
-) -> None:
-    fs.pipe_file(f"{bucket}/a", b"1")
+def test_a_forked_process_is_told_what_to_do(fs: HaulFileSystem, place: str, options: dict[str, Any]) -> None:
+    fs.pipe_file(f"{place}/a", b"1")
     reading, writing = os.pipe()
     pid = os.fork()
     if not pid:
         told = "nothing was raised"
         try:
-            HaulFileSystem(**options).cat_file(f"{bucket}/a")
+            HaulFileSystem(**options).cat_file(f"{place}/a")
         except RuntimeError as error:
             told = str(error)
         os.write(writing, told.encode())
@@ -187,7 +185,7 @@ def test_a_forked_process_is_told_what_to_do(
     assert "spawn" in told
 
 
-def test_a_closed_filesystem_opens_itself_again(fs: HaulFileSystem, bucket: str) -> None:
-    fs.pipe_file(f"{bucket}/a", b"1")
+def test_a_closed_filesystem_opens_itself_again(fs: HaulFileSystem, place: str) -> None:
+    fs.pipe_file(f"{place}/a", b"1")
     fs.close()
-    assert fs.cat_file(f"{bucket}/a") == b"1"
+    assert fs.cat_file(f"{place}/a") == b"1"

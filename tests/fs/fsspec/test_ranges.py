@@ -45,7 +45,7 @@ class _Source:
     """A file whose requests are counted."""
 
     def __init__(self, size: int) -> None:
-        self.data = bytes(number % 251 for number in range(size))
+        self.data = (bytes(range(251)) * (size // 251 + 1))[:size]
         self.asked: list[tuple[int, int]] = []
 
     def begin(self, start: int, stop: int) -> Future[bytes]:

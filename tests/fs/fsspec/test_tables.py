@@ -17,16 +17,7 @@ import pytest
 from pyarrow.fs import FileSelector, FileType, FSSpecHandler, PyFileSystem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from haulyard.fs import HaulFileSystem
-
-
-@pytest.fixture
-def place(fs: HaulFileSystem, bucket_name: Callable[[], str]) -> str:
-    """A directory of the test's own, without the protocol."""
-    fs.makedirs("tables", exist_ok=True)
-    return f"tables/{bucket_name()}"
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from haulyard.fs import HaulFileSystem
 
 
-def test_a_upath_reads_writes_and_walks(fs: HaulFileSystem, bucket: str, options: dict[str, Any]) -> None:
-    root = UPath(f"haul://{bucket}/root", **options)
+def test_a_upath_reads_writes_and_walks(fs: HaulFileSystem, place: str, options: dict[str, Any]) -> None:
+    root = UPath(f"haul://{place}/root", **options)
     (root / "a" / "b.txt").write_text("hello")
     (root / "c.bin").write_bytes(b"\0\1")
     assert (root / "a" / "b.txt").read_text() == "hello"
@@ -21,15 +21,15 @@ def test_a_upath_reads_writes_and_walks(fs: HaulFileSystem, bucket: str, options
     assert (root / "a").is_dir()
     assert (root / "c.bin").is_file()
     assert (root / "c.bin").stat().st_size == 2
-    assert str(root / "a" / "b.txt") == f"haul://{bucket}/root/a/b.txt"
+    assert str(root / "a" / "b.txt") == f"haul://{place}/root/a/b.txt"
     (root / "c.bin").unlink()
     assert not (root / "c.bin").exists()
     with pytest.raises(FileNotFoundError):
         (root / "c.bin").read_bytes()
 
 
-def test_a_upath_moves_within_its_bucket(bucket: str, options: dict[str, Any]) -> None:
-    root = UPath(f"haul://{bucket}", **options)
+def test_a_upath_moves_within_its_bucket(place: str, options: dict[str, Any]) -> None:
+    root = UPath(f"haul://{place}", **options)
     (root / "x").write_bytes(b"1")
     (root / "x").rename(root / "y")
     assert not (root / "x").exists()

@@ -233,9 +233,22 @@ class HaulFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no typ
             self.close()
 
     def __del__(self) -> None:
-        # A file that nobody closed is not known to be complete: nothing of it appears.
-        if not self.closed and self.mode == "rb":
-            super().close()
+        # As files of this machine: what nobody closed is closed when nobody has it any more.
+        if self.closed:
+            return
+        if self.mode == "rb" or not _on_loop_thread(self.fs.loop):
+            self.close()
+        else:
+            # Where the collector runs in the thread of the requests, nothing may wait for them.
+            self.closed = True
+            self.fs.loop.create_task(self._commit() if self.autocommit else self._discard())
+
+
+def _on_loop_thread(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
 
 
 @os_errors

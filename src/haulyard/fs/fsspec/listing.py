@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from fsspec.asyn import sync_wrapper
 from fsspec.utils import tokenize
@@ -15,17 +16,21 @@ from haulyard.fs.fsspec.base import FileSystemBase, Target
 from haulyard.fs.fsspec.entries import bucket_entry, directory, etag_of, headed, listed, versioned
 from haulyard.fs.fsspec.errors import directory_error, missing_error, os_errors
 from haulyard.models import GetOptions, ListOptions
-from haulyard.transfer.spread import SpreadListing
+from haulyard.transfer.spread import PAGE, Span, SpreadListing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
     from datetime import datetime
 
     from haulyard.fs.fsspec.entries import Entry
+    from haulyard.models import ListPage, ObjectInfo
 
 #: Objects of a `find` up to which it is remembered, directory by directory, so that opening them needs no
 #: request for their sizes.
 _REMEMBERED: Final = 10_000
+#: Seconds for a page below which one after the other is the fastest (`benchmarks/fs_find.py`: listing by
+#: prefixes took the embedded store on two cores twice as long). AWS takes 50 to 100 ms.
+_NEAR: Final = 0.03
 _FOLDED: Final = ListOptions(delimiter="/")
 #: Without a delimiter: SeaweedFS lists directories as prefixes that nothing is left in.
 _FIRST: Final = ListOptions(page_size=1)
@@ -191,9 +196,10 @@ class ListingMethods(FileSystemBase):
         withdirs: bool = False,
         *,
         detail: bool = False,
-        prefix: str = "",
+        prefix: str | None = "",
         **_: Any,
     ) -> list[str] | dict[str, Entry]:
+        prefix = prefix or ""
         if maxdepth is not None and maxdepth < 1:
             raise ValueError("maxdepth must be at least 1")
         name = self._strip_protocol(path)
@@ -222,11 +228,8 @@ class ListingMethods(FileSystemBase):
         """Return all objects below a directory whose paths in it begin with ``start``, by name."""
         below = f"{target.key}/" if target.key else ""
         entries: list[Entry] = []
-        store = await self._proved(target.bucket, below, may_write=False)
-        workers = self._given.settings.concurrency
         with self._listings.asking(name, listing=True) as question:
-            listing = SpreadListing(store, below + start, workers=workers)
-            async with aclosing(listing.pages()) as pages:
+            async with aclosing(self._pages(target.bucket, below + start)) as pages:
                 async for page in pages:
                     entries += listed(target.bucket, page)
             # Markers stand for directories, and are none of their files.
@@ -244,6 +247,36 @@ class ListingMethods(FileSystemBase):
         if withdirs and directories:
             entries = sorted([*entries, *directories.values()], key=_name_of)
         return entries
+
+    async def _pages(self, bucket: str, prefix: str) -> AsyncGenerator[list[ObjectInfo]]:
+        """Yield the objects with a prefix, a page at a time, in no certain order.
+
+        A store that answers at once is asked for one page after the other; where each takes its time, several
+        are asked for at once.
+        """
+        began = time.perf_counter()
+        pages = cast("AsyncGenerator[ListPage]", self._store(bucket).list(prefix))
+        async with aclosing(pages):
+            first = await anext(pages)
+            is_near = time.perf_counter() - began < _NEAR
+            yield first.objects
+            if len(first.objects) < PAGE or is_near:
+                async for page in pages:
+                    yield page.objects
+                return
+        store = await self._proved(bucket, prefix, may_write=False)
+        workers = self._given.settings.concurrency
+        if store.capabilities.ordered_listing:
+            rest = [Span(prefix, first.objects[-1].key)]
+            listing = SpreadListing(store, prefix, workers=workers, start=rest)
+            seen = frozenset[str]()
+        else:
+            # Only all of it can be spread; what was yielded is passed over.
+            listing = SpreadListing(store, prefix, workers=workers)
+            seen = frozenset(each.key for each in first.objects)
+        async with aclosing(listing.pages()) as spread:
+            async for objects in spread:
+                yield [each for each in objects if each.key not in seen] if seen else objects
 
     async def _levels(
         self, name: str, target: Target, start: str, depth: int, *, withdirs: bool

@@ -1,6 +1,7 @@
 """The event loop that the synchronous face runs in: one thread of this process, for all filesystems.
 
-fsspec's own loop is plain asyncio, in which a request costs 92 µs of CPU time; in uvloop it costs 34.
+fsspec's own loop is plain asyncio. 6,000 writes and reads of 16 KiB took 1.07 s of CPU time in it, and 0.85 s
+in uvloop.
 """
 
 from __future__ import annotations

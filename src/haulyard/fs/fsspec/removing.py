@@ -14,7 +14,6 @@ from haulyard.fs.fsspec.base import Target
 from haulyard.fs.fsspec.errors import directory_error, exists_error, missing_error, os_errors
 from haulyard.fs.fsspec.writing import WritingMethods
 from haulyard.models import DeleteItem
-from haulyard.transfer.spread import SpreadListing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -122,9 +121,7 @@ class RemovingMethods(WritingMethods):
         if target.key and await self._head(target.key, target) is not None:
             yield target.key
         prefix = f"{target.key}/" if target.key else ""
-        store = await self._proved(target.bucket, prefix, may_write=False)
-        listing = SpreadListing(store, prefix, workers=self._given.settings.concurrency)
-        async with aclosing(listing.pages()) as pages:
+        async with aclosing(self._pages(target.bucket, prefix)) as pages:
             async for page in pages:
                 for each in page:
                     yield each.key

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fsspec.asyn import sync_wrapper
 from fsspec.callbacks import DEFAULT_CALLBACK
 
+from haulyard.client.arguments import check_bytes
 from haulyard.client.cancelling import cancelled_once
 from haulyard.client.files import AsyncWriter
 from haulyard.errors import NotFound, PreconditionFailed
@@ -48,6 +49,7 @@ class WritingMethods(ReadingMethods):
     async def _pipe_file(
         self, path: str, value: Buffer, mode: str = "overwrite", **properties: Any
     ) -> dict[str, Any]:
+        check_bytes(value)
         target = self._object(path)
         options = self._put_options(properties, target.key, mode)
         if self._intrans:
