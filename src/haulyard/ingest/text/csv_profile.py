@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from haulyard.ingest.text.layout import Layout
 
-#: Where fields are longer than this on average, types are not looked for in texts that are.
+#: Types are not looked for in texts that are longer, where fields are so on average.
 _LONG: Final = 1024
+#: And where a block is larger than any is without a long row.
+_LARGE: Final = 4 * 1024**2
 
 
 def profile_block(
@@ -54,7 +56,7 @@ def _long_columns(data: bytes, layout: Layout, names: Sequence[str]) -> list[str
 
     Its message of what a text is not has the text in it: to find a type for a field of 100 MB takes 10 s.
     """
-    if len(data) <= _LONG * len(layout.names) * lines_of(data):
+    if len(data) <= _LARGE and len(data) <= _LONG * len(layout.names) * lines_of(data):
         return []
     table = _table_of(data, layout, names, dict.fromkeys(names, pa.string()))
     if table is None:
