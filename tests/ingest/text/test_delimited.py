@@ -114,7 +114,7 @@ def test_a_quote_that_is_never_closed_costs_one_row() -> None:
     assert len(got.rows) == 2001
     assert got.lines == [3]
     (reason,) = got.reasons
-    assert reason.startswith("a row of more than 0.0625 MiB (a larger --memory-limit allows for it), ")
+    assert reason.startswith("a row of more than 0.000976562 MiB (a larger --memory-limit allows for it), ")
     assert reason.endswith("or a quote that opens is not closed")
     assert got.rejects[0].raw == b'2,"open'
 
