@@ -121,6 +121,29 @@ def test_later_values_that_would_lose_something_ask_for_all_types_first(values: 
     assert [str(row["a"]) for row in got.rows] == values
 
 
+@pytest.mark.parametrize(("last", "way"), [("31/01/2013", "DD/MM/YYYY"), ("01/31/2013", "MM/DD/YYYY")])
+def test_a_later_date_that_tells_what_is_the_day_asks_for_all_types_first(last: str, way: str) -> None:
+    values = [*["01/02/2013", "NA", "03/04/2013"] * 9, last]
+    data = column(values)
+    with pytest.raises(ConvergedLaterError):
+        read(data, block=16)
+    field = types_of(profile(data, block=16)).field("a")
+    assert field.type == pa.date32()
+    assert (field.metadata or {})[FORMAT].decode() == way
+
+
+def test_dates_that_no_row_decides_stay_text_without_another_reading() -> None:
+    values = ["01/02/2013", "03/04/2013", "05/05/2013"] * 9
+    got = read(column(values), block=16)
+    assert [row["a"] for row in got.rows] == values
+
+
+def test_dates_are_decided_where_the_first_block_had_none() -> None:
+    values = [*["NA"] * 9, *["01/02/2013"] * 3, "31/01/2013"]
+    with pytest.raises(ConvergedLaterError):
+        read(column(values), block=16, header=True)
+
+
 @pytest.mark.parametrize("last", ["12345678901234567890", "0.1234567890123456789", "-1.25"])
 def test_later_numbers_with_more_digits_make_decimals_of_all(last: str) -> None:
     values = ["12345678901234567.5", *["1.5"] * 9, last]

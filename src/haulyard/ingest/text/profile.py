@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from haulyard.ingest.text.dates import WAYS
+from haulyard.ingest.text.dates import WAYS, other_way
 from haulyard.ingest.text.digits import MOST
 from haulyard.ingest.text.evidence import HOPELESS, KINDS, NOTHING, Evidence, merged
 from haulyard.ingest.text.layout import FORMAT
@@ -45,10 +45,10 @@ def types_of(profile: TextProfile, share: float = 0.999) -> pa.Schema:
     return pa.schema(_field(name, evidence, share) for name, evidence in profile.columns.items())
 
 
-def is_ambiguous(evidence: Evidence) -> bool:
-    """Whether these are dates of which nobody knows what is the day and what the month."""
+def undecided_way(evidence: Evidence) -> str:
+    """Return how dates are written of which nobody knows what is the day and what the month; else ``""``."""
     kind = _kind(evidence, HOPELESS)
-    return kind in WAYS and _other_way(kind) in WAYS and _tied(evidence, kind)
+    return kind if kind in WAYS and other_way(kind) in WAYS and _tied(evidence, kind) else ""
 
 
 def likeliest(evidence: Evidence) -> str | None:
@@ -90,9 +90,5 @@ def _kind(evidence: Evidence, share: float) -> str | None:
     return kind if count and count >= share * evidence.values else None
 
 
-def _other_way(kind: str) -> str:
-    return kind.translate(str.maketrans("DM", "MD"))
-
-
 def _tied(evidence: Evidence, kind: str) -> bool:
-    return evidence.fits.get(_other_way(kind), 0) == evidence.fits[kind]
+    return evidence.fits.get(other_way(kind), 0) == evidence.fits[kind]
