@@ -13,7 +13,8 @@ from haulyard import IngestError
 from haulyard.ingest import fetching, sources
 from haulyard.ingest import parquet as module
 from haulyard.ingest.fetching import TAIL
-from haulyard.ingest.parquet import WHOLE, read_footer, spans_of
+from haulyard.ingest.parquet import spans_of
+from haulyard.ingest.parquet_footer import WHOLE, read_footer
 from haulyard.testing.faults import Fault
 
 if TYPE_CHECKING:

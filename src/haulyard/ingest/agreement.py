@@ -40,6 +40,8 @@ class Agreement:
         self._first: tuple[str, tuple[str, ...]] | None = None
         self._parquet: Columns | None = None
         self._schema: pa.Schema | None = None
+        #: What was found to agree last, by the identity of what was found.
+        self._last: tuple[pa.Schema, tuple[str, ...]] | None = None
 
     def found(self, source: SourceFile, names: Sequence[str], schema: pa.Schema | None = None) -> None:
         """Take note of a file's own columns; of Parquet their types are known."""
@@ -55,8 +57,7 @@ class Agreement:
             ConvergedLaterError: The columns found so far cannot hold what came.
         """
         source = piece.source
-        form = self._options.format or format_of(source.key)
-        if source not in self._checked and (source in self._typed or form in _REGULAR):
+        if source not in self._checked and (source in self._typed or self._is_regular(source)):
             self._check(source)
         if self._shaper.schema is not None or self._schema == piece.batch.schema:
             return piece
@@ -72,6 +73,9 @@ class Agreement:
         if wider != self._schema:
             raise ConvergedLaterError
         return piece._replace(batch=_fitted(piece.batch, wider))
+
+    def _is_regular(self, source: SourceFile) -> bool:
+        return (self._options.format or format_of(source.key)) in _REGULAR
 
     def ended(self, source: SourceFile) -> None:
         """Take note that all of a file was read.
@@ -92,6 +96,16 @@ class Agreement:
 
     def _check(self, source: SourceFile) -> None:
         self._checked.add(source)
+        if (typed := self._typed.get(source)) is not None:
+            partitions = tuple(name for name, _ in source.partitions)
+            if self._last is not None and self._last[0] is typed.schema and self._last[1] == partitions:
+                return
+            self._compare(source)
+            self._last = typed.schema, partitions
+        else:
+            self._compare(source)
+
+    def _compare(self, source: SourceFile) -> None:
         drift = self._options.on_drift
         own = dict.fromkeys((*self._found.get(source, ()), *(name for name, _ in source.partitions)))
         self._seen |= own

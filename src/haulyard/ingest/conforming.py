@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from haulyard.errors import IngestError
 from haulyard.ingest.model import KEPT_ROW, Reject
 from haulyard.ingest.partitions import partition_value
 
@@ -32,6 +33,21 @@ class Conformed(NamedTuple):
         return self.rows - int(self.batch.num_rows) - len(self.rejects)
 
 
+class Plan(NamedTuple):
+    """What is read of Parquet files with the columns ``schema``, called ``names``, in one kind of path.
+
+    ``columns`` are needed, in this order. ``can_prune`` says whether the condition's columns are of the
+    types that the table has, so that statistics tell.
+    """
+
+    schema: pa.Schema
+    names: tuple[str, ...]
+    partitions: tuple[str, ...]
+    columns: tuple[str, ...]
+    condition: Filter | None
+    can_prune: bool
+
+
 class Shaper:
     """Makes what is wanted of the batches of all files; may be used by several threads.
 
@@ -52,6 +68,7 @@ class Shaper:
         self.columns = columns
         self._condition = condition
         self._filters: dict[pa.Schema, Filter] = {}
+        self._last: Plan | None = None
 
     @staticmethod
     def with_needed(schema: pa.Schema, whole: pa.Schema, condition: Condition) -> pa.Schema:
@@ -74,6 +91,42 @@ class Shaper:
         if found is None:
             found = self._filters[schema] = self._condition.bind(schema)
         return found
+
+    def plan(self, source: SourceFile, schema: pa.Schema) -> Plan:
+        """Return what is read of a Parquet file; remembered, as mostly the next file is like the last.
+
+        Raises:
+            IngestError: Columns have the same name.
+            ConfigError: The condition does not fit.
+        """
+        partitions = tuple(name for name, _ in source.partitions)
+        last = self._last
+        if last is None or last.partitions != partitions or not last.schema.equals(schema):
+            last = self._last = self._planned(source, schema, partitions)
+        return last
+
+    def _planned(self, source: SourceFile, schema: pa.Schema, partitions: tuple[str, ...]) -> Plan:
+        names = tuple(schema.names)
+        if len(set(names)) < len(names):
+            double = next(name for number, name in enumerate(names) if name in names[:number])
+            raise IngestError(
+                f"{source.uri} has several columns named {double!r}",
+                hint="write it again with names of their own",
+            )
+        whole = self.extended(schema, source)
+        condition = self.filter(whole)
+        looked_at = () if condition is None else condition.columns
+        if self.schema is not None:
+            wanted = list(self.schema.names)
+        else:
+            wanted = [*(whole.names if self.columns is None else self.columns), *looked_at]
+        own = set(names).difference(partitions)
+        columns = tuple(dict.fromkeys(name for name in wanted if name in own))
+        can_prune = self.schema is None or all(
+            name in whole.names and whole.field(name).type == self.schema.field(name).type
+            for name in looked_at
+        )
+        return Plan(schema, names, partitions, columns, condition, can_prune)
 
     def text_columns(self) -> tuple[str, ...] | None:
         """Return the columns of text that have to be parsed; None for all."""
@@ -122,7 +175,7 @@ class Shaper:
 
         rows = batch.num_rows
         values = dict(source.partitions)
-        if any(name in values for name in batch.schema.names):
+        if values and any(name in values for name in batch.schema.names):
             batch = batch.select([name for name in batch.schema.names if name not in values])
         plain = _plain_schema(batch.schema, encoded)
         for name, kind in self.partitions.items():

@@ -13,11 +13,12 @@ from haulyard.errors import ConfigError
 from haulyard.ingest.agreement import Agreement
 from haulyard.ingest.conforming import Shaper
 from haulyard.ingest.drift import check_known
-from haulyard.ingest.file_reading import Surroundings, pieces_of
+from haulyard.ingest.file_reading import pieces_of
 from haulyard.ingest.model import ReadOptions
 from haulyard.ingest.partitions import partition_types
 from haulyard.ingest.profiling import columns_of
 from haulyard.ingest.sources import find_files
+from haulyard.ingest.surroundings import Surroundings
 from haulyard.records.reading_ahead import opened_ahead
 
 if TYPE_CHECKING:
@@ -169,7 +170,9 @@ class Dataset:
         """Read all rows once, in bounded memory, and say of each column what is in it."""
         from haulyard.ingest.describing import described
 
-        return await described(self)
+        schema = await self.schema()
+        async with aclosing(self.pieces(schema)) as pieces:
+            return await described(pieces, schema, len(self.files))
 
     async def _shaper(self, schema: pa.Schema | None, condition: Condition | None) -> Shaper:
         """Return what makes batches; of what only the condition needs, the types are those of all files."""

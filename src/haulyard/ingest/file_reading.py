@@ -4,48 +4,24 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from haulyard.errors import ConfigError, IngestError
 from haulyard.events import Warned
-from haulyard.ingest.fetching import Stream
-from haulyard.ingest.model import Piece
-from haulyard.ingest.parquet import NotParquetError, ParquetReading, read_footer
-from haulyard.ingest.pruning import row_groups
+from haulyard.ingest.fetching import Stream, fetch
+from haulyard.ingest.parquet_footer import WHOLE, NotParquetError, read_footer
+from haulyard.ingest.parquet_reading import parquet_pieces
 from haulyard.records.formats.detection import PARQUET_MAGIC, format_of, promised_compression
 from haulyard.records.reading_streams import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-    from concurrent.futures import Executor
+    from collections.abc import AsyncGenerator, Sequence
 
-    import pyarrow as pa
-
-    from haulyard.events import Emit
     from haulyard.ingest.conforming import Shaper
-    from haulyard.ingest.model import ReadOptions, SourceFile
-    from haulyard.ingest.parquet import Footer
+    from haulyard.ingest.model import Piece, ReadOptions, SourceFile
+    from haulyard.ingest.parquet_footer import Footer
+    from haulyard.ingest.surroundings import Found, Surroundings
     from haulyard.models.body import Buffer
-
-    #: Is told the names of a file's own columns, and of Parquet their types.
-    Found = Callable[[SourceFile, Sequence[str], pa.Schema | None], None]
-
-
-NO_TAILS: Final[Mapping[str, Buffer]] = {}
-
-
-class Surroundings(NamedTuple):
-    """What files share: options, threads that parse, who is told; and the bytes that one may hold.
-
-    ``tails`` are the last bytes of files of which they are known, by URI.
-    """
-
-    options: ReadOptions
-    lanes: Executor
-    emit: Emit
-    memory: int
-    tails: Mapping[str, Buffer] = NO_TAILS
 
 
 class Opened(NamedTuple):
@@ -66,7 +42,7 @@ async def examine(source: SourceFile, around: Surroundings) -> Opened:
     if form != "parquet":
         return Opened(None, options)
     try:
-        return Opened(await read_footer(source, around.tails.get(source.uri, b"")), options)
+        return Opened(await read_footer(source, await _held(source, around)), options)
     except NotParquetError as error:
         if options.format:
             raise IngestError(
@@ -79,6 +55,12 @@ async def examine(source: SourceFile, around: Surroundings) -> Opened:
             ) from None
         around.emit(Warned(f"{source.uri} is no Parquet, as its name says: it is read as {found}"))
         return Opened(None, replace(options, format=found))
+
+
+async def _held(source: SourceFile, around: Surroundings) -> Buffer:
+    """Return what is known of a file's end; all of it where it is small."""
+    tail = around.tails.get(source.uri, b"")
+    return await fetch(source) if not tail and 0 < source.size <= WHOLE else tail
 
 
 async def pieces_of(
@@ -106,7 +88,7 @@ async def pieces_of(
                     around = around._replace(options=replace(around.options, columns=error.columns))
                 else:
                     return
-    async with aclosing(_parquet(source, around, shaper, found, footer)) as pieces:
+    async with aclosing(parquet_pieces(source, footer, around, shaper, found)) as pieces:
         async for piece in pieces:
             yield piece
 
@@ -184,66 +166,3 @@ async def _text(
             filtered = piece.filtered + work.filtered
             yield piece._replace(batch=work.batch, rejects=rejects, filtered=filtered)
             row += piece.rows
-
-
-async def _parquet(
-    source: SourceFile, around: Surroundings, shaper: Shaper, found: Found, footer: Footer
-) -> AsyncGenerator[Piece]:
-    _check_unique(source, footer.schema.names)
-    found(source, footer.schema.names, footer.schema)
-    whole = shaper.extended(footer.schema, source)
-    columns = _columns(source, footer, whole, shaper)
-    metadata = footer.metadata
-    groups = list(range(metadata.num_row_groups))
-    condition = shaper.filter(whole)
-    if condition is not None and condition.necessary is not None and _agree(condition.columns, whole, shaper):
-        groups = row_groups(metadata, condition.necessary, source, shaper.partitions)
-    read = 0
-    stored = len(footer.held)
-    reading = ParquetReading(
-        source, footer, columns, groups, around.memory, around.lanes, partial(shaper, source)
-    )
-    async with aclosing(reading.batches()) as batches:
-        async for work, fetched in batches:
-            read += work.rows
-            yield Piece(source, work.batch, work.rejects, work.rows, fetched + stored, work.filtered)
-            stored = 0
-    if read < footer.rows or not footer.rows:
-        # The row groups that were passed over count as what was left out.
-        import pyarrow as pa
-
-        fields = [footer.schema.field(name) for name in columns]
-        empty = [pa.array([], field.type) for field in fields]
-        batch = pa.RecordBatch.from_arrays(empty, schema=pa.schema(fields))
-        passed = footer.rows - read
-        yield Piece(source, shaper(source, batch, 1).batch, (), passed, stored, passed)
-
-
-def _columns(source: SourceFile, footer: Footer, whole: pa.Schema, shaper: Shaper) -> list[str]:
-    """Return the file's own columns that are needed, in the order in which they are wanted."""
-    if shaper.schema is not None:
-        wanted = shaper.schema.names
-    else:
-        condition = shaper.filter(whole)
-        wanted = list(whole.names if shaper.columns is None else shaper.columns)
-        wanted += condition.columns if condition is not None else ()
-    names = set(footer.schema.names) - {name for name, _ in source.partitions}
-    return list(dict.fromkeys(name for name in wanted if name in names))
-
-
-def _check_unique(source: SourceFile, names: Sequence[str]) -> None:
-    if len(set(names)) < len(names):
-        double = next(name for number, name in enumerate(names) if name in names[:number])
-        raise IngestError(
-            f"{source.uri} has several columns named {double!r}",
-            hint="write it again with names of their own",
-        )
-
-
-def _agree(columns: Sequence[str], whole: pa.Schema, shaper: Shaper) -> bool:
-    """Whether the file has the condition's columns as the table has them, so that its statistics tell."""
-    if shaper.schema is None:
-        return True
-    return all(
-        name in whole.names and whole.field(name).type == shaper.schema.field(name).type for name in columns
-    )

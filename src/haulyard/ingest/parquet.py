@@ -1,4 +1,4 @@
-"""Parquet: the footer first, then only the column chunks that are wanted, fetched ahead of decoding."""
+"""The rows of Parquet: only the column chunks that are wanted, fetched ahead of decoding."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections import deque
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-from haulyard.errors import IngestError
-from haulyard.ingest.fetching import AHEAD, PART, TAIL, fetch
+from haulyard.ingest.fetching import AHEAD, PART, fetch
+from haulyard.ingest.parquet_footer import Footer, damaged, failures, reason_of
 from haulyard.ingest.ranges import Span, Sparse, joined, missing
 from haulyard.models import ByteRange
-from haulyard.records.formats.detection import PARQUET_MAGIC
 from haulyard.records.reading_streams import in_thread
 from haulyard.transfer.workers import first_error
 
@@ -22,23 +21,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from haulyard.ingest.model import SourceFile
-    from haulyard.models.body import Buffer
 
 T = TypeVar("T")
 
-#: A file up to so many bytes is fetched by one request: a second one takes as long as they do.
-WHOLE: Final = 512 * 1024
 #: Bytes between two column chunks that are fetched rather than asking twice.
 GAP: Final = 32 * 1024
-#: The footer is looked for in so many bytes at the end: a part of the file, within bounds. One of 19 columns
-#: has some 2 KiB for each row group.
-_FOOTER_PART: Final = 256
-_FOOTERS: Final = (TAIL, 512 * 1024)
-#: The length of the footer, and the magic: the last bytes of the file.
-_END: Final = 8
-#: A footer up to so many bytes is understood in less time than a thread takes to begin.
-_AT_ONCE: Final = 64 * 1024
-_ENCRYPTED: Final = b"PARE"
 #: Row groups of fewer decoded bytes are decoded by one thread: others decode other files meanwhile.
 _ALONE: Final = 16 * 1024**2
 #: Rows of which it is not worth while to keep dictionaries.
@@ -46,71 +33,6 @@ _FEW: Final = 1024
 #: Bytes and rows of a decoded batch, at most.
 _BATCH: Final = 16 * 1024**2
 _ROWS: Final = 512 * 1024
-
-
-class Footer(NamedTuple):
-    """What a Parquet file says of itself; ``held`` are the bytes at its end (or all) that came with it."""
-
-    metadata: Any
-    schema: pa.Schema
-    start: int
-    held: Buffer
-
-    @property
-    def rows(self) -> int:
-        """The number of rows."""
-        return int(self.metadata.num_rows)
-
-
-class NotParquetError(Exception):
-    """The file does not end as Parquet does; ``head`` is its beginning."""
-
-    def __init__(self, head: bytes) -> None:
-        super().__init__()
-        self.head = head
-
-
-async def read_footer(source: SourceFile, tail: Buffer = b"") -> Footer:
-    """Fetch and understand the footer, mostly by one request; ``tail`` is what is known of the file's end.
-
-    Raises:
-        NotParquetError: It is something else.
-        IngestError: It is damaged, encrypted, or was replaced.
-    """
-    size = source.size
-    if tail:
-        start, held = size - len(tail), bytes(tail)
-    else:
-        start = 0 if size <= WHOLE else size - min(max(size // _FOOTER_PART, _FOOTERS[0]), _FOOTERS[1])
-        held = bytes(await fetch(source, ByteRange(start, size) if start else None))
-    if held[-4:] == _ENCRYPTED:
-        raise _damaged(source, "it is encrypted", hint="decrypt it first; its keys cannot be given")
-    if held[-4:] != PARQUET_MAGIC:
-        head = held[:4096] if not start else bytes(await fetch(source, ByteRange(0, min(size, 64 * 1024))))
-        if head[:4] != PARQUET_MAGIC:
-            raise NotParquetError(head)
-        raise _damaged(source, "it does not end in a footer: cut short, or not written to its end")
-    needed = int.from_bytes(held[-_END:-4], "little") + _END
-    if needed + len(PARQUET_MAGIC) > size:
-        raise _damaged(source, f"its footer would be {needed} bytes long, and the file has {size}")
-    if needed > len(held):
-        held = bytes(await fetch(source, ByteRange(size - needed, start))) + held
-        start = size - needed
-    if needed <= _AT_ONCE:
-        return _understood(source, start, held)
-    return await in_thread(lambda: _understood(source, start, held))
-
-
-def _understood(source: SourceFile, start: int, held: bytes) -> Footer:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        metadata = pq.read_metadata(pa.BufferReader(held))
-        schema = metadata.schema.to_arrow_schema().remove_metadata()
-    except _failures() as error:
-        raise _damaged(source, f"its footer: {_reason(error)}") from error
-    return Footer(metadata, schema, start, held)
 
 
 def spans_of(metadata: Any, group: int, columns: Sequence[str]) -> list[Span]:  # noqa: ANN401 -- no types
@@ -220,7 +142,7 @@ class ParquetReading(Generic[T]):
         source, footer = self._source, self._footer
         tail = Span(footer.start, footer.start + len(footer.held))
         if any(not 0 < span.start <= span.end <= tail.end for span in spans):
-            raise _damaged(source, f"row group {group} is said to lie outside of it")
+            raise damaged(source, f"row group {group} is said to lie outside of it")
         absent = [left for span in spans if (left := missing(span, (tail,))) is not None]
         file = Sparse(source.size)
         file.hold(footer.start, footer.held)
@@ -321,9 +243,9 @@ class _Decoder:
             self.rows += batch.num_rows
             # In the order of the request, not of the file.
             return batch.select(self._columns)
-        except _failures() as error:
+        except failures() as error:
             number, count = self._fetched.group, self._metadata.num_row_groups
-            raise _damaged(self._source, f"row group {number} of {count}: {_reason(error)}") from error
+            raise damaged(self._source, f"row group {number} of {count}: {reason_of(error)}") from error
 
     def _open(self) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
@@ -346,6 +268,38 @@ class _Decoder:
             use_threads=decoded > _ALONE,
         )
         return batches
+
+
+def decoded_at_once(
+    source: SourceFile,
+    footer: Footer,
+    columns: Sequence[str],
+    groups: Sequence[int],
+    finish: Callable[[pa.RecordBatch, int, frozenset[str]], T],
+) -> list[T]:
+    """Return what ``finish`` makes of all rows of a file that is held as a whole, as in `ParquetReading`.
+
+    Raises:
+        IngestError: A row group is damaged.
+    """
+    metadata, names = footer.metadata, list(columns)
+    done: list[T] = []
+    first = 1
+    number = 0
+    try:
+        for number in range(metadata.num_row_groups):
+            rows = metadata.row_group(number).num_rows
+            if number in groups and rows:
+                batches = list(footer.file.iter_batches(rows, [number], names, use_threads=False))
+                if sum(batch.num_rows for batch in batches) != rows:
+                    raise ValueError(f"it has not the {rows} rows that the footer says")
+                # One batch: as many rows as there are, and little enough.
+                done.extend(finish(batch.select(names), first, frozenset()) for batch in batches)
+            first += rows
+    except failures() as error:
+        where = f"row group {number} of {metadata.num_row_groups}"
+        raise damaged(source, f"{where}: {reason_of(error)}") from error
+    return done
 
 
 async def _fetch_into(file: Sparse, source: SourceFile, span: Span) -> None:
@@ -371,19 +325,3 @@ async def _fetch_into(file: Sparse, source: SourceFile, span: Span) -> None:
 def _rows_of_batch(rows: int, decoded: int) -> int:
     average = max(decoded // max(rows, 1), 1)
     return max(1, min(_ROWS, _BATCH // average))
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """Return what pyarrow raises for damaged files."""
-    import pyarrow as pa
-
-    return (pa.ArrowException, OSError, ValueError, LookupError, NotImplementedError)
-
-
-def _reason(error: Exception) -> str:
-    # Several lines of it concern only pyarrow.
-    return str(error).partition("\n")[0]
-
-
-def _damaged(source: SourceFile, what: str, *, hint: str = "upload it again") -> IngestError:
-    return IngestError(f"{source.uri} is damaged: {what}", hint=hint)

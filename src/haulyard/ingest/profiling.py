@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from haulyard.ingest.file_reading import Surroundings
     from haulyard.ingest.model import Drift, SourceFile
+    from haulyard.ingest.surroundings import Surroundings
     from haulyard.ingest.text import TextProfile
 
 #: Files that are looked at at a time, at most.

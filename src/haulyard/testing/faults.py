@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from types import TracebackType
 
+#: Turns of the loop between taking a connection and telling of it, and one more.
+_TURNS = 4
+
 __all__ = ["Fault", "FaultServer", "Objects", "RecordedRequest", "StoredObject", "error_xml"]
 
 
@@ -196,8 +199,13 @@ class FaultServer:
         server = await asyncio.start_server(self._accept, sock=self._listener, limit=1 << 18)
         self._started.set()
         await self._stop.wait()
+        # A connection that was taken off the listener and not yet told of would be lost without being closed:
+        # `asyncio.Server._attach` refuses it once the server is closed.
+        self._loop.remove_reader(self._listener)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         server.close()
-        for connection in self._connections:
+        for connection in tuple(self._connections):
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
         await server.wait_closed()
@@ -207,6 +215,8 @@ class FaultServer:
         task = asyncio.create_task(connection.serve())
         self._connections.add(task)
         task.add_done_callback(self._ended)
+        # Also where the server ends before the task has begun.
+        task.add_done_callback(lambda _task: writer.transport.abort())
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._connections.discard(task)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -30,8 +31,16 @@ ONE_COLUMN: list[tuple[list[str], pa.DataType, str]] = [
     (["0x1F", "0x20"], pa.string(), ""),
     (["0", "0.5", "-0.25"], pa.float64(), ""),
     (["12345678901234567890", "1"], pa.string(), ""),
-    (["1234567890123456789", "1.5"], pa.string(), ""),
+    (["1234567890123456789", "1.5"], pa.decimal128(20, 1), ""),
     (["9223372036854775807"], pa.int64(), ""),
+    (["12345678901234567890.12", "1.5", "-3"], pa.decimal128(22, 2), ""),
+    (["1.5", "0012.30", "12345678901234567890.12"], pa.string(), ""),
+    (["123456789012345678.12", "99999999999999999999999999999999999999.9"], pa.string(), ""),
+    (["12345678901234567890.12", "1e5"], pa.string(), ""),
+    (["12345678901234567890.12", "inf"], pa.string(), ""),
+    (["12345678901234567890.12", "NA", "0.125"], pa.decimal128(23, 3), ""),
+    (["0.30000000000000004", "40.639751434326172", "1e-05", "1.500000000000000000000"], pa.float64(), ""),
+    (["0.1234567890123456789"], pa.decimal128(19, 19), ""),
     (["2013-01-31", "2014-02-01"], pa.date32(), ""),
     (["2013-01-31", "2013-01-31 05:00"], pa.timestamp("us"), ""),
     (["2013-01-31T05:00:00.123456"], pa.timestamp("us"), ""),
@@ -99,7 +108,8 @@ def test_later_blocks_widen_types_that_lose_nothing_by_it(
         ["10001"] * 9 + ["00501"],
         ["true"] * 9 + ["maybe"],
         ["31/01/2013"] * 9 + ["01/31/2013"],
-        ["1.5"] * 9 + ["12345678901234567890"],
+        ["1.5"] * 9 + ["12345678901234567890.1"],
+        ["1"] * 9 + ["12345678901234567890"],
         ["2013-01-31T05:00:00"] * 9 + ["2013-01-31T05:00:00Z"] * 9,
     ],
 )
@@ -111,6 +121,39 @@ def test_later_values_that_would_lose_something_ask_for_all_types_first(values: 
     assert [str(row["a"]) for row in got.rows] == values
 
 
+@pytest.mark.parametrize(("last", "way"), [("31/01/2013", "DD/MM/YYYY"), ("01/31/2013", "MM/DD/YYYY")])
+def test_a_later_date_that_tells_what_is_the_day_asks_for_all_types_first(last: str, way: str) -> None:
+    values = [*["01/02/2013", "NA", "03/04/2013"] * 9, last]
+    data = column(values)
+    with pytest.raises(ConvergedLaterError):
+        read(data, block=16)
+    field = types_of(profile(data, block=16)).field("a")
+    assert field.type == pa.date32()
+    assert (field.metadata or {})[FORMAT].decode() == way
+
+
+def test_dates_that_no_row_decides_stay_text_without_another_reading() -> None:
+    values = ["01/02/2013", "03/04/2013", "05/05/2013"] * 9
+    got = read(column(values), block=16)
+    assert [row["a"] for row in got.rows] == values
+
+
+def test_dates_are_decided_where_the_first_block_had_none() -> None:
+    values = [*["NA"] * 9, *["01/02/2013"] * 3, "31/01/2013"]
+    with pytest.raises(ConvergedLaterError):
+        read(column(values), block=16, header=True)
+
+
+@pytest.mark.parametrize("last", ["12345678901234567890", "0.1234567890123456789", "-1.25"])
+def test_later_numbers_with_more_digits_make_decimals_of_all(last: str) -> None:
+    values = ["12345678901234567.5", *["1.5"] * 9, last]
+    data = column(values)
+    with pytest.raises(ConvergedLaterError):
+        read(data, block=16, header=True)
+    got = read(data, types_of(profile(data, block=16, header=True)), block=16)
+    assert [row["a"] for row in got.rows] == list(map(Decimal, values))
+
+
 def test_one_value_in_a_thousand_may_be_wrong_and_becomes_a_reject() -> None:
     good = [str(number) for number in range(1, 2000)]
     schema = types_of(profile(column([*good, "x"]), block=512))
@@ -118,6 +161,18 @@ def test_one_value_in_a_thousand_may_be_wrong_and_becomes_a_reject() -> None:
     got = read(column([*good, "x"]), schema)
     assert [(each.line, each.column, each.value) for each in got.rejects] == [(2001, "a", "x")]
     assert types_of(profile(column([*good, "x", "y", "z"]), block=512)).field("a").type == pa.string()
+
+
+@pytest.mark.parametrize(
+    "text", [b"x" * 7000, b"1" * 7000, b'"' + b"1,\n" * 1_500_000 + b'"'], ids=["text", "digits", "lines"]
+)
+def test_types_are_not_looked_for_in_long_texts(text: bytes) -> None:
+    data = b"a,b,c\n1,2.5," + text + b"\n2,3.5,4\n"
+    found = profile(data)
+    assert found.columns["c"].fits == {}
+    assert found.columns["b"].fits == {"double": 2}
+    assert types_of(found).types == [pa.int64(), pa.float64(), pa.string()]
+    assert read(data).rows[0]["c"] == text.strip(b'"').decode()
 
 
 def test_profiles_of_files_merge_to_the_types_of_all() -> None:

@@ -25,9 +25,9 @@ objects. A field of `types_of` whose dates are not written as ISO says how in it
 asks for dates without it, the first rows tell.
 
 Without a schema, the batches of later pieces may have wider types (null to anything, int64 to double, date to
-timestamp), and `ConvergedLaterError` is raised where that would lose something. Whether an int64 of an
-earlier piece is too large for a double is left to the cast. Dates that may have the day or the month first
-are text, also where a later block would tell.
+timestamp), and `ConvergedLaterError` is raised where that would lose something, be it digits of a number.
+Whether an int64 of an earlier piece is too large for a double is left to the cast. Dates that may have the
+day or the month first are text; where a later block tells which, the error is raised as well.
 """
 
 from haulyard.ingest.text.layout import FORMAT

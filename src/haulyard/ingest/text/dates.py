@@ -32,6 +32,17 @@ WAYS: Final = {
 }
 
 
+def other_way(way: str) -> str:
+    """Return the way in which the month and the day have changed places; it need not be known."""
+    return way.translate(str.maketrans("DM", "MD"))
+
+
+def decides(texts: pa.Array, way: str) -> bool:
+    """Whether more texts are dates in a way of `WAYS` than in its `other_way`, or fewer."""
+    distinct = texts.dictionary_encode().dictionary
+    return bool(dates(distinct, way)[1].true_count != dates(distinct, other_way(way))[1].true_count)
+
+
 def dates(texts: pa.Array, way: str) -> tuple[pa.Array, pa.Array]:
     """Return texts written in a way of `WAYS` as date32, null where they are not; and which are not."""
     encoded = texts.dictionary_encode()

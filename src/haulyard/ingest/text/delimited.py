@@ -9,6 +9,7 @@ import pyarrow as pa
 from haulyard.ingest.text.arrow_csv import parse
 from haulyard.ingest.text.csv_profile import numbers_as_text, profile_block
 from haulyard.ingest.text.dates import WAYS
+from haulyard.ingest.text.digits import loses_digits
 from haulyard.ingest.text.evidence import KINDS, beyond_in, padded_in
 from haulyard.ingest.text.layout import FORMAT, format_of
 from haulyard.ingest.text.profile import likeliest
@@ -56,12 +57,13 @@ class DelimitedForm:
         return parse(data, self._layout, schema)
 
     def is_lossy(self, data: bytes, parsed: Parsed) -> bool:
-        """Whether numbers were written with zeros before them, or are longer than a double is exact."""
-        texts = numbers_as_text(data, self._layout, parsed.batch)
-        return any(
-            padded_in(text) or (pa.types.is_floating(parsed.batch[name].type) and beyond_in(text))
-            for name, text in texts.items()
-        )
+        """Whether numbers were written with zeros before them, or with digits that a double loses."""
+        for name, texts in numbers_as_text(data, self._layout, parsed.batch).items():
+            numbers = parsed.batch[name]
+            is_double = pa.types.is_floating(numbers.type)
+            if padded_in(texts) or (is_double and (beyond_in(texts) or loses_digits(numbers, texts))):
+                return True
+        return False
 
     def profile(self, data: bytes, hopeful: Mapping[str, list[str]]) -> TextProfile:
         """Return what a block says of the columns."""

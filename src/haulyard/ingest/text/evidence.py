@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from haulyard.ingest.text.dates import WAYS, dates
+from haulyard.ingest.text.digits import NO_DIGITS, Digits, digits_needed, digits_written, loses_digits
 from haulyard.ingest.text.values import as_type
 from haulyard.ingest.text.widening import joined
 
@@ -57,7 +58,8 @@ class Evidence:
 
     A kind that soon turned out not to fit is not counted to the end. ``padded`` counts numbers with zeros
     before them, ``beyond`` whole numbers that int64 cannot hold and a double only roughly: as numbers they
-    would not be what they were. ``misfits`` has the first value that is not of a kind. ``found`` is the type
+    would not be what they were. ``is_lossy`` says that doubles would lose digits of some, ``digits`` how many
+    digits a decimal must have. ``misfits`` has the first value that is not of a kind. ``found`` is the type
     of what is nested in JSON.
     """
 
@@ -66,6 +68,8 @@ class Evidence:
     fits: Mapping[str, int] = field(default_factory=dict)
     padded: int = 0
     beyond: int = 0
+    is_lossy: bool = False
+    digits: Digits = NO_DIGITS
     misfits: Mapping[str, Misfit] = field(default_factory=dict)
     found: pa.DataType | None = None
 
@@ -90,6 +94,8 @@ def merged(one: Evidence, other: Evidence) -> Evidence:
         fits,
         one.padded + other.padded,
         one.beyond + other.beyond,
+        one.is_lossy or other.is_lossy,
+        Digits(*map(max, one.digits, other.digits)),
         {**other.misfits, **one.misfits},
         joined(one.found, other.found),
     )
@@ -109,7 +115,8 @@ def evidence_of(column: pa.Array, texts: pa.Array | None, hopeful: list[str], ur
         return _told_by_texts(column, hopeful, seen, uri)
     fits = dict.fromkeys(_kinds_of(column), values)
     if texts is None:
-        return replace(seen, fits=fits)
+        digits = digits_needed(column) if is_number(kind) else NO_DIGITS
+        return replace(seen, fits=fits, digits=digits)
     if pa.types.is_integer(kind) and _may_be_days(column):
         fits["YYYYMMDD"] = values - dates(texts, "YYYYMMDD")[1].true_count
     return replace(
@@ -117,6 +124,8 @@ def evidence_of(column: pa.Array, texts: pa.Array | None, hopeful: list[str], ur
         fits=fits,
         padded=padded_in(texts),
         beyond=beyond_in(texts) if pa.types.is_floating(kind) else 0,
+        is_lossy=pa.types.is_floating(kind) and loses_digits(column, texts),
+        digits=digits_written(texts),
     )
 
 
@@ -193,10 +202,14 @@ def _told_by_texts(texts: pa.Array, hopeful: list[str], seen: Evidence, uri: str
         if count:
             at = pc.index(bad, True).as_py()
             misfits[kind] = Misfit(uri, (texts[at].as_py() or "")[:100])
-    padded = 0
+    seen = replace(seen, fits=fits, misfits=misfits)
     if fits.get("int") or fits.get("double"):
-        padded = padded_in(texts)
-    return replace(seen, fits=fits, misfits=misfits, padded=padded)
+        seen = replace(seen, padded=padded_in(texts))
+    if fits.get("double"):
+        doubles, wrong = as_type(texts, pa.float64())
+        doubles, texts = (each.filter(pc.invert(wrong)) for each in (doubles, texts))
+        seen = replace(seen, is_lossy=loses_digits(doubles, texts), digits=digits_written(texts))
+    return seen
 
 
 def _promising(distinct: pa.Array, kinds: list[str]) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from haulyard.ingest.model import ConvergedLaterError
-from haulyard.ingest.text.profile import types_of
+from haulyard.ingest.text.dates import decides
+from haulyard.ingest.text.profile import types_of, undecided_way
+from haulyard.ingest.text.values import array_of
 from haulyard.ingest.text.widening import widened
 
 if TYPE_CHECKING:
@@ -18,10 +21,14 @@ if TYPE_CHECKING:
 
 
 class Typed(NamedTuple):
-    """A block in types that hold all its values."""
+    """A block in types that hold all its values.
+
+    ``undecided`` are columns of dates that may have the day or the month first, with one way to write them.
+    """
 
     parsed: Parsed
     schema: pa.Schema
+    undecided: Mapping[str, str] = MappingProxyType({})
 
 
 class Form(Protocol):
@@ -47,23 +54,29 @@ class Form(Protocol):
 
 def parse_first(form: Form, data: bytes) -> Typed:
     """Parse a file's first block, and find types that hold all its values. Raises as `parse_widening`."""
-    schema = _types(form, data)
-    return Typed(form.parse(data, schema), schema)
+    schema, undecided = _types(form, data)
+    return Typed(form.parse(data, schema), schema, undecided)
 
 
-def parse_widening(form: Form, data: bytes, schema: pa.Schema) -> Typed:
+def parse_widening(form: Form, data: bytes, schema: pa.Schema, undecided: Mapping[str, str]) -> Typed:
     """Parse a block with the types of ``schema``, or wider ones where its values need them.
 
     Raises:
-        ConvergedLaterError: No types hold both what ``schema`` did and this block, without loss.
+        ConvergedLaterError: No types hold both what ``schema`` did and this block, without loss; or it tells
+            whether dates of columns that were ``undecided`` have the day first.
     """
     parsed = form.parse(data, schema)
     if parsed.misfits:
-        schema = agreed(schema, _types(form, data))
+        found, more = _types(form, data)
+        schema = agreed(schema, found)
+        undecided = {**more, **undecided}
         parsed = form.parse(data, schema)
-    if form.is_lossy(data, parsed):
+    batch = parsed.batch
+    if form.is_lossy(data, parsed) or any(
+        decides(array_of(batch, name), way) for name, way in undecided.items()
+    ):
         raise ConvergedLaterError
-    return Typed(parsed, schema)
+    return Typed(parsed, schema, undecided)
 
 
 def agreed(one: pa.Schema, other: pa.Schema) -> pa.Schema:
@@ -78,8 +91,8 @@ def agreed(one: pa.Schema, other: pa.Schema) -> pa.Schema:
     return both
 
 
-def _types(form: Form, data: bytes) -> pa.Schema:
-    """Return the types that hold all values of a block.
+def _types(form: Form, data: bytes) -> tuple[pa.Schema, dict[str, str]]:
+    """Return the types that hold all values of a block, and its undecided columns.
 
     Raises:
         ConvergedLaterError: Nearly all values of a column are of one type: those of all rows have to say
@@ -89,4 +102,5 @@ def _types(form: Form, data: bytes) -> pa.Schema:
     schema = types_of(profile, 1.0)
     if schema != types_of(profile):
         raise ConvergedLaterError
-    return schema
+    ways = {name: undecided_way(evidence) for name, evidence in profile.columns.items()}
+    return schema, {name: way for name, way in ways.items() if way}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from haulyard.ingest.text.dates import WAYS
+from haulyard.ingest.text.dates import WAYS, other_way
+from haulyard.ingest.text.digits import MOST
 from haulyard.ingest.text.evidence import HOPELESS, KINDS, NOTHING, Evidence, merged
 from haulyard.ingest.text.layout import FORMAT
 
@@ -35,17 +36,19 @@ def merge(one: TextProfile, other: TextProfile) -> TextProfile:
 def types_of(profile: TextProfile, share: float = 0.999) -> pa.Schema:
     """Return the columns with the types that fit most values, and ``share`` of them (0.9 to 1) at least.
 
-    Text is what nothing fits, what has zeros before numbers, whole numbers that only a double could hold, and
-    dates that may be meant with the day or the month first. A field says in its metadata (`FORMAT`) how dates
-    are written that are not ISO. Columns without values are of type null.
+    Text is what nothing fits, what has zeros before numbers, whole numbers beyond int64, and dates that may
+    be meant with the day or the month first. Numbers with a point of which doubles would lose digits are
+    decimals; they are text too where decimals have fewer digits, or one is written with an exponent. A field
+    says in its metadata (`FORMAT`) how dates are written that are not ISO. Columns without values are of type
+    null.
     """
     return pa.schema(_field(name, evidence, share) for name, evidence in profile.columns.items())
 
 
-def is_ambiguous(evidence: Evidence) -> bool:
-    """Whether these are dates of which nobody knows what is the day and what the month."""
+def undecided_way(evidence: Evidence) -> str:
+    """Return how dates are written of which nobody knows what is the day and what the month; else ``""``."""
     kind = _kind(evidence, HOPELESS)
-    return kind in WAYS and _other_way(kind) in WAYS and _tied(evidence, kind)
+    return kind if kind in WAYS and other_way(kind) in WAYS and _tied(evidence, kind) else ""
 
 
 def likeliest(evidence: Evidence) -> str | None:
@@ -55,18 +58,29 @@ def likeliest(evidence: Evidence) -> str | None:
 
 
 def _field(name: str, evidence: Evidence, share: float) -> pa.Field:
-    if not evidence.values:
-        return pa.field(name, pa.null())
     kind = _kind(evidence, share)
-    if kind == "nested":
-        return pa.field(name, evidence.found)
-    if kind is None or (kind in {"int", "double"} and (evidence.padded or evidence.beyond)):
-        return pa.field(name, pa.string())
-    if kind in WAYS:
-        if _tied(evidence, kind):
-            return pa.field(name, pa.string())
-        return pa.field(name, KINDS[kind], metadata={FORMAT: kind.encode()})
-    return pa.field(name, KINDS[kind])
+    if not evidence.values:
+        found = pa.null()
+    elif kind is None or (kind in WAYS and _tied(evidence, kind)):
+        found = pa.string()
+    elif kind == "nested":
+        found = evidence.found
+    elif kind in {"int", "double"}:
+        found = _number(evidence, KINDS[kind])
+    else:
+        return pa.field(name, KINDS[kind], metadata={FORMAT: kind.encode()} if kind in WAYS else None)
+    return pa.field(name, found)
+
+
+def _number(evidence: Evidence, kind: pa.DataType) -> pa.DataType:
+    """Return the type that keeps all of what numbers are: ``kind``, or else a decimal, or else text."""
+    digits = sum(evidence.digits)
+    fraction = evidence.digits.fraction
+    if evidence.padded:
+        return pa.string()
+    if not evidence.is_lossy and not evidence.beyond:
+        return kind
+    return pa.decimal128(digits, fraction) if fraction and digits <= MOST else pa.string()
 
 
 def _kind(evidence: Evidence, share: float) -> str | None:
@@ -76,9 +90,5 @@ def _kind(evidence: Evidence, share: float) -> str | None:
     return kind if count and count >= share * evidence.values else None
 
 
-def _other_way(kind: str) -> str:
-    return kind.translate(str.maketrans("DM", "MD"))
-
-
 def _tied(evidence: Evidence, kind: str) -> bool:
-    return evidence.fits.get(_other_way(kind), 0) == evidence.fits[kind]
+    return evidence.fits.get(other_way(kind), 0) == evidence.fits[kind]

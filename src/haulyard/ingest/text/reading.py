@@ -15,13 +15,13 @@ from haulyard.ingest.text.flight import Flight
 from haulyard.ingest.text.forms import Typed, agreed, parse_first, parse_widening
 from haulyard.ingest.text.json_lines import without_columns
 from haulyard.ingest.text.layout import Parsed
-from haulyard.ingest.text.profile import TextProfile, is_ambiguous, merge
+from haulyard.ingest.text.profile import TextProfile, merge, undecided_way
 from haulyard.ingest.text.starting import starting
 from haulyard.ingest.text.streams import Lane, Stored
 from haulyard.ingest.text.values import empty_batch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
     from concurrent.futures import Executor
 
     from haulyard.events import Emit
@@ -129,7 +129,7 @@ async def text_profile(
     if not whole.columns and options.columns is None:
         raise without_columns(source.uri, 1, ())
     for name, evidence in whole.columns.items():
-        if is_ambiguous(evidence):
+        if undecided_way(evidence):
             what = f"dates of column {name!r} may have the day or the month first"
             hint = "strptime makes dates of them in DuckDB, once it is known which"
             emit(Warned(f"{source.uri}: {what}: they stay text", hint=hint))
@@ -146,6 +146,7 @@ class _Reading:
         self.line = file.line
         self._stored = stored
         self._foreign = 0
+        self._undecided: Mapping[str, str] = {}
         self.rows = 0
         self.schema = file.schema
 
@@ -158,13 +159,14 @@ class _Reading:
             return Typed(Parsed(empty_batch(schema), (reject,), block.lines), schema)
         if self._is_given:
             return Typed(self._file.form.parse(block.data, schema), schema)
-        return parse_widening(self._file.form, block.data, schema)
+        return parse_widening(self._file.form, block.data, schema, self._undecided)
 
     def piece(self, result: Typed, stored: int) -> Piece:
         """Return what is handed on of a block."""
         batch, found, lines, _, foreign = result.parsed
         if not self._is_given and result.schema is not self.schema:
             self.schema = result.schema if self.schema is None else agreed(self.schema, result.schema)
+        self._undecided = {**self._undecided, **result.undecided}
         rejects = tuple(reject._replace(line=self.line + reject.line) for reject in found)
         self.line += lines
         rows = batch.num_rows + len(rejects)
