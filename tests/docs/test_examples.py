@@ -37,6 +37,8 @@ _END = "<end of a command>"
 _OTHERS = {"docs/python-api.md"}
 _PAGES = [page for page in pages.pages() if pages.name_of(page) not in _OTHERS]
 _SECONDS = 120
+#: Settings of whoever runs the tests, and the coverage of programs, which is measured elsewhere.
+_NOT_OURS = ("AWS_", "HAUL_", "COV")
 
 
 class Command(NamedTuple):
@@ -95,7 +97,7 @@ class Shell:
     def __init__(self, directory: Path, variables: dict[str, str]) -> None:
         self.directory = directory
         self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HAUL_"))},
+            **{name: value for name, value in os.environ.items() if not name.startswith(_NOT_OURS)},
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(directory / "home"),
             "AWS_EC2_METADATA_DISABLED": "true",

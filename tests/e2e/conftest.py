@@ -92,9 +92,12 @@ class Program:
 
 
 def bare_environment(home: Path) -> dict[str, str]:
-    """Return what the program and its coverage need, and no settings."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith("COV")}
-    return {"PATH": os.environ["PATH"], "HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true", **kept}
+    """Return what the program needs, and no settings.
+
+    Its coverage is not measured: that would cost a tenth of a second at each of thousands of starts, and what
+    it runs is measured by the tests that run it in their own process.
+    """
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 def program_at(server: Server, home: Path) -> Program:

@@ -53,14 +53,13 @@ def described(haul: Program, url: str) -> tuple[str, str, dict[str, str], dict[s
 
 
 def limited(haul: Program, limit: Callable[[], object], *words: str) -> Done:
-    """Run it under a limit that is set between fork and exec; one that a coverage file would exceed, too."""
-    environ = {name: value for name, value in haul.environ.items() if not name.startswith("COVERAGE_")}
+    """Run it under a limit that is set between fork and exec."""
     done = subprocess.run(
         [haul.path, *words],
         capture_output=True,
         check=False,
         cwd=haul.cwd,
-        env=environ,
+        env=haul.environ,
         timeout=PATIENCE,
         preexec_fn=limit,
     )

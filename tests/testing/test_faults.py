@@ -415,7 +415,8 @@ def test_a_delay_comes_before_the_answer() -> None:
     with serving(Fault(delay=0.05)) as (_, client):
         start = time.monotonic()
         assert client.ask("GET", "/bucket/key").status == 404
-        assert time.monotonic() - start >= 0.05
+        # uvloop counts in milliseconds.
+        assert time.monotonic() - start > 0.048
 
 
 def test_a_stalled_request_is_carried_out_once_it_is_released() -> None:
