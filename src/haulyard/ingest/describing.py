@@ -7,7 +7,6 @@ memory that grows with the number of columns alone.
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine, Iterator
     from concurrent.futures import Future
 
-    from haulyard.ingest.dataset import Dataset
     from haulyard.ingest.model import Piece
 
 #: Examples of a column, and rows of a batch in which they are looked for.
@@ -28,16 +26,14 @@ _EXAMPLES: Final = 3
 _SEARCHED: Final = 1000
 
 
-async def described(dataset: Dataset) -> SchemaInfo:
-    """Read all rows, and keep none.
+async def described(pieces: AsyncGenerator[Piece], schema: pa.Schema, files: int) -> SchemaInfo:
+    """Read all of ``pieces``, which are of ``schema`` and of so many files, and keep none; the caller closes.
 
     Raises:
         IngestError: A file cannot be read, or files differ.
     """
-    schema = await dataset.schema()
-    async with aclosing(dataset.pieces(schema)) as pieces:
-        bridge = _Bridge(pieces, schema)
-        counts, values = await in_thread(bridge.look, bridge.give_up)
+    bridge = _Bridge(pieces, schema)
+    counts, values = await in_thread(bridge.look, bridge.give_up)
     rows = int(counts[0])
     columns = tuple(
         ColumnInfo(
@@ -54,7 +50,7 @@ async def described(dataset: Dataset) -> SchemaInfo:
             zip(schema, values, strict=True)
         )
     )
-    return SchemaInfo(columns, rows, bridge.rejected, 0, len(dataset.files), is_complete=True)
+    return SchemaInfo(columns, rows, bridge.rejected, 0, files, is_complete=True)
 
 
 class _Bridge:
