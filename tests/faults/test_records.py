@@ -11,6 +11,7 @@ from tests.records.working import csv_of, delivered, ids, working
 
 from haulyard.errors import ApiDenied, ApiUnavailable, ConfigError
 from haulyard.events import CallsPaused
+from haulyard.records.target import Api, HttpTarget
 from haulyard.testing.api import ApiServer, Rule
 
 if TYPE_CHECKING:
@@ -225,12 +226,11 @@ async def test_a_redirect_is_not_followed_and_says_where_the_api_is(tmp_path: Pa
         assert (len(api.calls), work.marked()) == (1, 0)
 
 
-async def test_an_answer_that_is_too_long_is_not_read_to_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("haulyard.records.target.LONGEST_ANSWER", 100_000)
+async def test_an_answer_that_is_too_long_is_not_read_to_its_end(tmp_path: Path) -> None:
     async with ApiServer(Rule(body="x" * 200_000, contains='"3"')) as api:
         work = await working(tmp_path, api.url, {"a.csv": csv_of(20)})
+        target = HttpTarget(Api(api.url, longest=100_000), work.around.settings, {})
+        work.around = replace(work.around, target=target)
         outcome = await work.run()
         assert (outcome.account.delivered, outcome.account.failed) == (19, 1)
         (kept,) = work.letters()
