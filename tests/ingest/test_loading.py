@@ -246,7 +246,7 @@ async def test_rejects_of_an_attempt_that_failed_leave_no_file(premises: Premise
 
 async def test_rejects_that_cannot_be_written_leave_no_file(premises: Premises) -> None:
     os.symlink("/dev/full", premises.directory / "rejects.jsonl.haul-partial")
-    with pytest.raises(IngestError, match="rejects cannot be written to .*: No space left"):
+    with pytest.raises(IngestError, match=r"rejects cannot be written to .*: No space left"):
         await premises.load_pieces(Pieces(batch(a=[1]), rejects=BAD), max_rejects=1)
     assert os.listdir(premises.directory) == []
 
