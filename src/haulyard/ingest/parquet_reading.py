@@ -62,7 +62,7 @@ async def parquet_pieces(
         import pyarrow as pa
 
         fields = [plan.schema.field(name) for name in plan.columns]
-        empty = [pa.array([], field.type) for field in fields]
+        empty = [pa.nulls(0, field.type) for field in fields]
         batch = pa.RecordBatch.from_arrays(empty, schema=pa.schema(fields))
         passed = footer.rows - read
         yield Piece(source, shaper(source, batch, 1).batch, (), passed, stored, passed)
