@@ -97,6 +97,15 @@ async def test_append_takes_files_that_are_new_and_says_what_was_left_out(premis
     forced = await premises.load(one, mode="append", force=True)
     assert forced.rows_loaded == 1
     assert premises.query("SELECT count(*) FROM t") == [(3,)]
+    assert [event for event in premises.events if isinstance(event, Warned)] == []
+
+
+async def test_a_table_of_more_files_than_these_is_said_to_be(premises: Premises) -> None:
+    one = premises.write("in/a.csv", "id\n1\n")
+    premises.write("in/b.csv", "id\n2\n")
+    await premises.load(f"{premises.directory}/in/")
+    with pytest.raises(ConfigError, match="it was loaded from 2 files, not this one alone"):
+        await premises.load(one)
 
 
 async def test_append_of_a_file_that_changed_warns(premises: Premises) -> None:
@@ -231,6 +240,22 @@ async def test_rejects_of_an_attempt_that_failed_leave_no_file(premises: Premise
     pieces = Pieces(batch(a=[1]), rejects=BAD)
     pieces.failure = IngestError("the file ends early")
     with pytest.raises(IngestError, match="ends early"):
+        await premises.load_pieces(pieces, max_rejects=1)
+    assert os.listdir(premises.directory) == []
+
+
+async def test_rejects_that_cannot_be_written_leave_no_file(premises: Premises) -> None:
+    os.symlink("/dev/full", premises.directory / "rejects.jsonl.haul-partial")
+    with pytest.raises(IngestError, match=r"rejects cannot be written to .*: No space left"):
+        await premises.load_pieces(Pieces(batch(a=[1]), rejects=BAD), max_rejects=1)
+    assert os.listdir(premises.directory) == []
+
+
+async def test_a_disk_that_is_full_does_not_hide_why_a_load_failed(premises: Premises) -> None:
+    os.symlink("/dev/full", premises.directory / "rejects.jsonl.haul-partial")
+    pieces = Pieces(batch(a=[1]), rejects=BAD)
+    pieces.failure = IngestError("the store gave up")
+    with pytest.raises(IngestError, match="the store gave up"):
         await premises.load_pieces(pieces, max_rejects=1)
     assert os.listdir(premises.directory) == []
 

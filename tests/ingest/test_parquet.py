@@ -210,3 +210,16 @@ async def test_text_is_text_however_it_is_stored(shelf: Shelf, distinct: int) ->
     ]
     for where, schema, fits in cases:
         assert rows(await read(dataset, schema, where)) == [row for row in table.to_pylist() if fits(row)]
+
+
+@pytest.mark.parametrize("count", [2, 300_000])
+async def test_floats_of_16_bits_are_read_as_32(shelf: Shelf, count: int) -> None:
+    halves = pa.array([1.5] * count, pa.float16())
+    lists = pa.ListArray.from_arrays(pa.array(range(count + 1), pa.int32()), halves)
+    shelf.put("a.parquet", parquet({"a": halves, "b": lists}, use_dictionary=False, compression="none"))
+    dataset = await shelf.dataset("s3://bucket/a.parquet")
+    pieces = await read(dataset)
+    assert pieces[0].batch.schema.types == [pa.float32(), pa.list_(pa.field("element", pa.float32()))]
+    assert sum(piece.batch.num_rows for piece in pieces) == count
+    assert rows(pieces[:1])[0] == {"a": 1.5, "b": [1.5]}
+    assert (await dataset.schema()).types == pieces[0].batch.schema.types

@@ -4,16 +4,20 @@ import asyncio
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import duckdb
+import pyarrow as pa
 import pytest
+from pyarrow import parquet as pq
 from tests.ingest.premises import MEMORY, Pieces, batch
 
 from haulyard.errors import AccessDenied, ConfigError, DatabaseLocked, IngestError, NotFound
+from haulyard.ingest.loading import load
 from haulyard.ingest.tables import open_database
 
 if TYPE_CHECKING:
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.ingest.premises import Premises
+
+    from haulyard.ingest.dataset import Dataset
 
 pytestmark = pytest.mark.anyio
 
@@ -43,6 +49,48 @@ async def test_a_file_that_is_no_database_is_not_touched(premises: Premises) -> 
     with pytest.raises(ConfigError, match="is no DuckDB database"):
         await premises.load_pieces(Pieces(batch(a=[1])))
     assert os.path.getsize(premises.db) == 11 * 4096
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.csv", "rows.db", "empty.duckdb"])
+async def test_files_that_duckdb_would_open_as_something_else_are_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "rows.parquet":
+        pq.write_table(pa.table({"a": [1]}), path)
+    elif name == "rows.csv":
+        path.write_text("a\n1\n")
+    elif name == "empty.duckdb":
+        path.touch()
+    else:
+        sqlite3.connect(path).executescript("CREATE TABLE t (a INTEGER)").connection.close()
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="is no DuckDB database"):
+        async with open_database(str(path), MEMORY):
+            pass
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("path", ["", ":memory:", ":memory:x", "md:x", "s3://b/x.duckdb", "sqlite:x.db"])
+async def test_what_is_no_path_of_a_file_is_refused(path: str) -> None:
+    with pytest.raises(ConfigError, match="is no path of a local file"):
+        async with open_database(path, MEMORY):
+            pass
+
+
+async def test_a_directory_is_no_database(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Is a directory"):
+        async with open_database(str(tmp_path), MEMORY):
+            pass
+
+
+async def test_a_table_of_thousands_of_columns_gets_the_memory_that_they_need(premises: Premises) -> None:
+    wide = batch(**{f"c{number}": ["x", "y"] for number in range(1000)})
+    async with open_database(premises.db, 32 * 1024**2) as database:
+        await load(cast("Dataset", Pieces(wide)), database, premises.order(), premises.events.append)
+        limit = await database.run(
+            lambda connection: connection.execute("SELECT current_setting('memory_limit')").fetchall()
+        )
+    assert limit == [("70.3 MiB",)]
+    assert premises.query("SELECT c0, c999 FROM t") == [("x", "x"), ("y", "y")]
 
 
 async def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ async def scan_async(
         if is_empty:
             import pyarrow as pa
 
-            yield pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
+            yield pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
 
 
 async def describe_table_async(

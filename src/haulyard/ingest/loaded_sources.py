@@ -99,7 +99,9 @@ def choose(
     known = tuple(file for file in files if (file.uri, file.etag) in seen)
     left = tuple(file for file in files if (file.uri, file.etag) not in seen)
     uris = {uri for uri, _ in pairs}
-    changed = () if mode == "upsert" else tuple(file for file in left if file.uri in uris)
+    # What is loaded again by force has not changed for that.
+    others = () if mode == "upsert" else left
+    changed = tuple(file for file in others if file.uri in uris and (file.uri, file.etag) not in pairs)
     return Choice(left, known, changed, is_done=not left)
 
 
@@ -112,7 +114,8 @@ def _difference(pairs: set[tuple[str, str]], files: Sequence[SourceFile]) -> str
     if changed := [file.uri for file in files if (file.uri, file.etag) not in pairs]:
         return f"{changed[0]} was replaced since it was loaded"
     if len(pairs) > len(files):
-        return f"it was loaded from {len(pairs):,} files, not these {len(files):,}"
+        these = "this one alone" if len(files) == 1 else f"these {len(files):,} alone"
+        return f"it was loaded from {len(pairs):,} files, not {these}"
     return "it was loaded with other columns, another condition or other types"
 
 

@@ -32,7 +32,8 @@ _ENCRYPTED: Final = b"PARE"
 class Footer(NamedTuple):
     """What a Parquet file says of itself.
 
-    ``held`` are its bytes from ``start`` on; where that is all of it, ``file`` reads it.
+    ``held`` are its bytes from ``start`` on; where that is all of it, ``file`` reads it. With ``is_widened``
+    the file has floats of 16 bits where ``schema`` has floats of 32, and `widened` makes its batches so.
     """
 
     metadata: Any
@@ -40,6 +41,7 @@ class Footer(NamedTuple):
     start: int
     held: Buffer
     file: Any = None
+    is_widened: bool = False
 
     @property
     def rows(self) -> int:
@@ -102,7 +104,32 @@ def _understood(source: SourceFile, start: int, held: bytes) -> Footer:
         metadata, schema = file.metadata, file.schema_arrow.remove_metadata()
     except failures() as error:
         raise damaged(source, f"its footer: {reason_of(error)}") from error
-    return Footer(metadata, schema, start, held, None if start else file)
+    wide = _wide_schema(schema)
+    return Footer(metadata, wide, start, held, None if start else file, not wide.equals(schema))
+
+
+def widened(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch with floats of 32 bits for those of 16, which DuckDB and most others do not know."""
+    return batch.cast(_wide_schema(batch.schema))
+
+
+def _wide_schema(schema: pa.Schema) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema([field.with_type(_wide(field.type)) for field in schema])
+
+
+def _wide(of: pa.DataType) -> pa.DataType:
+    import pyarrow as pa
+    from pyarrow import types
+
+    if types.is_float16(of):
+        return pa.float32()
+    if types.is_struct(of):
+        return pa.struct([field.with_type(_wide(field.type)) for field in of])
+    if types.is_list(of):
+        return pa.list_(of.value_field.with_type(_wide(of.value_type)))
+    return of
 
 
 def failures() -> tuple[type[Exception], ...]:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from haulyard.ingest.model import Piece
 from haulyard.ingest.parquet import ParquetReading, decoded_at_once
+from haulyard.ingest.parquet_footer import widened
 from haulyard.ingest.pruning import row_groups
 from haulyard.records.reading_streams import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+    import pyarrow as pa
 
     from haulyard.ingest.conforming import Conformed, Plan, Shaper
     from haulyard.ingest.model import SourceFile
@@ -36,7 +39,7 @@ async def parquet_pieces(
     plan = shaper.plan(source, footer.schema)
     found(source, plan.names, plan.schema)
     groups = _groups(source, footer, shaper, plan)
-    finish = partial(shaper, source)
+    finish = partial(_shaped, shaper, source) if footer.is_widened else partial(shaper, source)
     read = 0
     stored = len(footer.held)
     if not footer.start and footer.decoded <= min(_AT_ONCE, around.memory):
@@ -59,10 +62,16 @@ async def parquet_pieces(
         import pyarrow as pa
 
         fields = [plan.schema.field(name) for name in plan.columns]
-        empty = [pa.array([], field.type) for field in fields]
+        empty = [pa.nulls(0, field.type) for field in fields]
         batch = pa.RecordBatch.from_arrays(empty, schema=pa.schema(fields))
         passed = footer.rows - read
         yield Piece(source, shaper(source, batch, 1).batch, (), passed, stored, passed)
+
+
+def _shaped(
+    shaper: Shaper, source: SourceFile, batch: pa.RecordBatch, first: int, encoded: frozenset[str]
+) -> Conformed:
+    return shaper(source, widened(batch), first, encoded)
 
 
 def _piece(source: SourceFile, work: Conformed, stored: int) -> Piece:

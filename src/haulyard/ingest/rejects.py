@@ -75,7 +75,9 @@ class Rejects:
     def close(self) -> None:
         """Remove what was not kept."""
         if self._file is not None:
-            self._file.close()
+            # Where the disk is full this fails once more: of rows that nobody is to see.
+            with suppress(OSError):
+                self._file.close()
             with suppress(FileNotFoundError):
                 os.unlink(self._partial)
 
@@ -84,6 +86,7 @@ class Rejects:
 
         Raises:
             ConfigError: There is a table of that name that is none of ours.
+            IngestError: The file cannot be written.
         """
         target = table.rejects
         if has_table(connection, target):
@@ -102,7 +105,10 @@ class Rejects:
             f"CREATE TABLE IF NOT EXISTS {target.sql} (uri VARCHAR, line BIGINT, reason VARCHAR, "
             "column_name VARCHAR, value VARCHAR, raw VARCHAR, loaded_at TIMESTAMPTZ)"
         )
-        self._file.flush()
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise self._failed(error) from None
         for page in self._pages():
             names = ", ".join(quoted(name) for name in page[0])
             with registered(connection, "_haulyard_rejects", pa.Table.from_pylist(page)):

@@ -145,6 +145,7 @@ class TableWriter:
     def _prepare(self, connection: DuckDBPyConnection, schema: pa.Schema, source: str) -> tuple[str, ...]:
         """Make what the rows go into, and return its columns, by their positions in ``schema``."""
         table, target = self._table, self._target
+        self._database.provide(connection, len(schema))
         given = "" if self._enrichment is None else self._enrichment.foresee(schema)
         fresh = storable(schema)
         if self._mode == "replace":

@@ -169,7 +169,7 @@ class _Evaluation:
         """Raise ConfigError where it cannot be evaluated for these types."""
         import pyarrow as pa
 
-        empty = [pa.array([], field.type) for field in schema]
+        empty = [pa.nulls(0, field.type) for field in schema]
         self._mask(pa.RecordBatch.from_arrays(empty, schema=schema))
 
     def _mask(self, batch: pa.RecordBatch) -> pa.Array:
@@ -244,7 +244,7 @@ def _fits(expression: pc.Expression, schema: pa.Schema) -> bool:
 def _empty(schema: pa.Schema) -> pa.RecordBatch:
     import pyarrow as pa
 
-    return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
+    return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
 
 
 def _without(schema: pa.Schema, name: str) -> pa.Schema:

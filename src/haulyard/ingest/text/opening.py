@@ -79,7 +79,7 @@ async def open_delimited(
         ) from None
     names = names_of([first, *first_rows(sample, dialect)[1:]], options, known, uri)
     for note in names.notes:
-        emit(Warned(note, hint="names of columns that differ need no such care"))
+        emit(Warned(note, hint="--columns and --schema-file go by these names"))
     if names.is_header:
         await text.skip(end)
     line = 1 + (head.count(b"\n", 0, end) if names.is_header else 0)
