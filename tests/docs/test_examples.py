@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?Z?")
 _END = "<end of a command>"
-#: This page has tests of its own.
-_OTHERS = {"docs/python-api.md"}
+#: The blocks of these pages go on from each other: they are run as one program (test_python_api).
+_OTHERS = {"docs/python-api.md", "docs/tables-in-python.md"}
 _PAGES = [page for page in pages.pages() if pages.name_of(page) not in _OTHERS]
 _SECONDS = 120
 #: Settings of whoever runs the tests, and the coverage of programs, which is measured elsewhere.
