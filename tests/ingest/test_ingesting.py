@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
@@ -72,6 +72,25 @@ def test_rows_that_do_not_fit_are_told(tmp_path: Path, people: Path) -> None:
     assert isinstance(first, haulyard.Reject)
     assert (first.line, first.column, first.value) == (3, "id", "x")
     assert caught.value.path == str(tmp_path / "people_rejects.jsonl")
+
+
+def test_what_is_not_allowed_loads_nothing(tmp_path: Path, people: Path) -> None:
+    wrongs: list[dict[str, Any]] = [
+        {"mode": "overwrite"},
+        {"max_rejects": -1},
+        {"format": "xlsx"},
+        {"compression": "lz4"},
+        {"on_drift": "ignore"},
+        {"schema": {"id": "BIGINT"}},
+        {"columns": "id"},
+    ]
+    for wrong in wrongs:
+        with pytest.raises(
+            ConfigError, match=r"is not allowed|less than 0|is no schema|is one text"
+        ) as caught:
+            load_table(people, db=tmp_path / "a.duckdb", **wrong)
+        assert caught.value.hint
+    assert not (tmp_path / "a.duckdb").exists()
 
 
 def test_a_key_is_for_upsert(people: Path) -> None:

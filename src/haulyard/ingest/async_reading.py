@@ -224,6 +224,8 @@ def read_options(columns: Sequence[str] | None, options: TableOptions) -> ReadOp
     for name in ("names", "nulls"):
         if name in given:
             given[name] = tuple(given[name])
+    if isinstance(columns, str):
+        raise ConfigError(f"columns={columns!r} is one text", hint=f"write columns=[{columns!r}]")
     return ReadOptions(columns=None if columns is None else tuple(columns), **given)
 
 

@@ -8,12 +8,12 @@ import sys
 import time
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, get_args
 
-from haulyard.errors import IngestError, TooManyRejects
+from haulyard.errors import ConfigError, IngestError, TooManyRejects
 from haulyard.events import RowsRead, Warned
-from haulyard.ingest.loaded_sources import Tally, choose, remember, remembered_of
-from haulyard.ingest.model import ConvergedLaterError
+from haulyard.ingest.loaded_sources import Mode, Tally, choose, remember, remembered_of
+from haulyard.ingest.model import ConvergedLaterError, check_choice
 from haulyard.ingest.rejects import Rejects
 from haulyard.ingest.tables_fitting import ReadAsError
 from haulyard.ingest.tables_writing import TableWriter
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from haulyard.events import Emit
     from haulyard.ingest.dataset import Dataset
     from haulyard.ingest.embedding.model import Embedded
-    from haulyard.ingest.loaded_sources import Choice, Mode
+    from haulyard.ingest.loaded_sources import Choice
     from haulyard.ingest.model import Piece, SourceFile
     from haulyard.ingest.tables import Database, TableName
     from haulyard.ingest.tables_writing import Enrichment
@@ -74,6 +74,9 @@ class Order:
     """What is asked of a load into a table.
 
     The file ``rejects_path`` appears where there are rejects; ``max_rejects`` None allows any number of them.
+
+    Raises:
+        ConfigError: There is no such mode, or less than no row may be rejected.
     """
 
     table: TableName
@@ -83,6 +86,11 @@ class Order:
     force: bool = False
     max_rejects: int | None = 0
     where: Where | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("mode", self.mode, get_args(Mode))
+        if self.max_rejects is not None and self.max_rejects < 0:
+            raise ConfigError(f"max_rejects={self.max_rejects} is less than 0", hint="None allows any number")
 
 
 class Shares(NamedTuple):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
+
+from haulyard.errors import ConfigError
+from haulyard.records.model import Compression, Format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pyarrow as pa
 
-    from haulyard.records.model import Compression, Format
     from haulyard.stores.base import Store
 
 #: What is done with files whose columns differ.
@@ -60,6 +62,23 @@ class ReadOptions:
     on_drift: Drift = "fail"
     hive: bool = True
     memory: int = 512 * 1024**2
+
+    def __post_init__(self) -> None:
+        check_choice("format", self.format, ("", *get_args(Format)))
+        check_choice("compression", self.compression, ("none", *get_args(Compression)))
+        check_choice("on_drift", self.on_drift, get_args(Drift))
+        if self.schema is not None and not hasattr(self.schema, "field"):
+            raise ConfigError(
+                f"a {type(self.schema).__name__} is no schema",
+                hint="give a pyarrow.Schema with all columns: pyarrow.schema({name: type, …})",
+            )
+
+
+def check_choice(name: str, given: str, allowed: Sequence[str]) -> None:
+    """Raise ConfigError where ``given`` is none of the values that are ``allowed``."""
+    if given not in allowed:
+        known = ", ".join(filter(None, allowed))
+        raise ConfigError(f"{name}={given!r} is not allowed", hint=f"give one of {known}")
 
 
 class Reject(NamedTuple):
