@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -39,14 +40,16 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(scope="module")
 def bucket(seaweedfs: Server) -> str:
+    # A module's tests may be cut in two, and this made twice.
+    name = f"chuk-{uuid.uuid4().hex}"
     boto3.client(
         "s3",
         endpoint_url=seaweedfs.endpoint_url,
         region_name=seaweedfs.region,
         aws_access_key_id=seaweedfs.access_key,
         aws_secret_access_key=seaweedfs.secret_key,
-    ).create_bucket(Bucket="chuk")
-    return "chuk"
+    ).create_bucket(Bucket=name)
+    return name
 
 
 @pytest.fixture
