@@ -38,7 +38,12 @@ def other_way(way: str) -> str:
 
 
 def decides(texts: pa.Array, way: str) -> bool:
-    """Whether more texts are dates in a way of `WAYS` than in its `other_way`, or fewer."""
+    """Whether more texts are dates in a way of `WAYS` than in its `other_way`, or fewer.
+
+    What is no text is decided already: by a block that was parsed while another found nothing but doubt.
+    """
+    if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
+        return not pa.types.is_null(texts.type)
     distinct = texts.dictionary_encode().dictionary
     return bool(dates(distinct, way)[1].true_count != dates(distinct, other_way(way))[1].true_count)
 
