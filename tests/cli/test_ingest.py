@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from typing import TYPE_CHECKING
 
@@ -164,6 +165,54 @@ def test_files_are_validated_without_loading(haul: Box) -> None:
     missing = haul("ingest", "c.csv", "--validate")
     assert missing.code == 4
     assert not (haul.cwd / "haul.duckdb").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.csv", b"", "a.csv is empty"),
+        ("a.parquet", b"", "a.parquet is empty"),
+        ("a.json", b"[]", "a.json is empty"),
+        ("a.csv", b"<!DOCTYPE html><html>", "a.csv is HTML, not CSV"),
+        ("a.csv", b"\x89PNG\r\n\x1a\n\0\0", "is not UTF-8"),
+        ("a.parquet", b"PAR1" + bytes(99) + b"\x09\0\0\0PAR1", "a.parquet is damaged: its footer"),
+        ("a.csv", b"PAR1" + bytes(99) + b"\x09\0\0\0PAR1", "a.csv is Parquet, whatever its name says"),
+        ("a.csv.gz", gzip.compress(PEOPLE)[:-9], "a.csv.gz"),
+    ],
+)
+def test_validating_sees_what_could_not_be_loaded(haul: Box, name: str, content: bytes, told: str) -> None:
+    (haul.cwd / name).write_bytes(content)
+    result = haul("ingest", name, "--validate")
+    assert result.code == 1
+    assert told in result.out
+
+
+def test_validating_warns_of_what_would_be_rejected_or_read_otherwise(haul: Box) -> None:
+    (haul.cwd / "a.csv").write_bytes(b"name\n\xe9\nb\n")
+    (haul.cwd / "b.csv").write_bytes(b'{"a":1}\n{"a":2}\n')
+    result = haul("ingest", "a.csv", "b.csv", "--validate")
+    assert result.code == 0
+    assert "csv; 9 B of it were read; line 2: not UTF-8" in result.out
+    assert "b.csv is JSON Lines, whatever its name says" in result.out
+    named = haul("ingest", "a.csv", "--validate", "--encoding", "latin-1")
+    assert "warning" not in named.out
+
+
+def test_validating_reads_little_of_a_long_file(haul: Box) -> None:
+    (haul.cwd / "rows.csv").write_bytes(b"id,name\n" + b"1,Ann\n" * 300_000)
+    (haul.cwd / "row.csv").write_bytes(b'id\n"' + b"x" * 6_000_000 + b'"\n')
+    result = haul("ingest", "rows.csv", "row.csv", "--validate")
+    assert result.code == 0
+    assert "csv; 128.0 KiB of it were read" in result.out
+    assert "csv; 4.0 MiB of it were read; its first row is longer than 4 MiB" in result.out
+
+
+def test_a_database_is_a_file(haul: Box, people: str) -> None:
+    for path in (":memory:", "s3://b/x.duckdb", "people.csv"):
+        (haul.cwd / "people.csv").write_bytes(PEOPLE)
+        result = haul("ingest", people, "--db", path)
+        assert result.code == 2
+        assert "is no path of a local file" in result.err or "is no DuckDB database" in result.err
 
 
 def test_a_key_that_is_not_there_is_told_with_its_neighbours(haul: Box, people: str) -> None:

@@ -46,7 +46,8 @@ async def ingest(options: Options, context: Context) -> int:
     if options.validate:
         from haulyard.cli.ingest_validate import validate
 
-        return await validate(options, session, context)
+        reading = await asyncio.to_thread(read_options, options)
+        return await validate(options, reading, session, context)
     # What is wrong with them is said before anything is looked for.
     destination = Destination.parse(options.to) if options.to else None
     order = _order(options) if destination is None else None

@@ -1,4 +1,4 @@
-"""`haul ingest --validate`: can the files be read, and are they what their names say? No row is."""
+"""`haul ingest --validate`: can the files be read, and are they what their names say?"""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from haulyard.cli.findings import Diagnosis, Finding, failure
 from haulyard.cli.formats import human_size
-from haulyard.errors import HaulError, IngestError
+from haulyard.errors import HaulError
 from haulyard.ingest.dataset import open_dataset
-from haulyard.ingest.model import ReadOptions
-from haulyard.models import ByteRange, GetOptions
-from haulyard.records.formats.compression import Inflater
-from haulyard.records.formats.detection import HEAD, PARQUET_MAGIC, compression_of, format_of
+from haulyard.ingest.examining import first_look
 from haulyard.url import S3Url, parse
 
 if TYPE_CHECKING:
@@ -20,13 +17,13 @@ if TYPE_CHECKING:
     from haulyard.cli.context import Context
     from haulyard.cli.ingest_options import Options
     from haulyard.client.session import Session
-    from haulyard.ingest.model import SourceFile
+    from haulyard.ingest.model import ReadOptions, SourceFile
 
-#: Files whose first bytes are looked at; more of them would be reading.
+#: Files whose footers or first rows are looked at; more of them would be reading.
 _LOOKED_AT: Final = 100
 
 
-async def validate(options: Options, session: Session, context: Context) -> int:
+async def validate(options: Options, reading: ReadOptions, session: Session, context: Context) -> int:
     """Print one line for each check, and return the code of the first that failed."""
     findings: list[Finding] = []
 
@@ -41,7 +38,7 @@ async def validate(options: Options, session: Session, context: Context) -> int:
         dataset = await open_dataset(
             session,
             options.sources,
-            _finding_options(options),
+            reading,
             manifest=options.manifest,
             recursive=options.recursive,
         )
@@ -52,7 +49,7 @@ async def validate(options: Options, session: Session, context: Context) -> int:
     tell(Finding("files", "found", "ok", count, more={"files": len(dataset.files), "bytes": dataset.size}))
     looked_at = dataset.files[:_LOOKED_AT]
     for file in looked_at:
-        tell(await _check_file(file, options))
+        tell(await _check_file(file, reading))
     left = len(dataset.files) - len(looked_at)
     if left:
         tell(Finding("files", "format", "skipped", f"{left:,} more files were not looked at"))
@@ -76,36 +73,18 @@ async def _check_buckets(buckets: dict[str, S3Url], context: Context, tell: Call
     return not any(each.is_failure for each in results)
 
 
-async def _check_file(file: SourceFile, options: Options) -> Finding:
-    """Look at the first bytes of one file."""
+async def _check_file(file: SourceFile, reading: ReadOptions) -> Finding:
+    """Look at the footer of one file, or at its first rows."""
     try:
-        head = b""
-        if file.size:
-            span = GetOptions(ByteRange(0, min(file.size, HEAD)), file.etag, version_id=file.version_id)
-            async with await file.store.get(file.key, span) as reader:
-                head = await reader.read()
-        text = _judged(file, head, options)
+        look = await first_look(file, reading)
     except (HaulError, OSError) as error:
         return failure("format", file.uri, error)
-    return Finding("format", file.uri, "ok", f"{text}; {human_size(len(head))} of it were read")
-
-
-def _judged(file: SourceFile, head: bytes, options: Options) -> str:
-    """Return what a file is that begins with ``head``. Raises IngestError where its name lies."""
-    packed = options.compression or compression_of(file.key, head)
-    if packed and packed != "none":
-        inflater = Inflater(packed, file.uri)  # type: ignore[arg-type]  # one of the flag's choices
-        head = next(iter(inflater.feed(head)), b"")
-    is_parquet = head.startswith(PARQUET_MAGIC)
-    form = options.format or ("parquet" if is_parquet else format_of(file.key, head))
-    if (form == "parquet") != is_parquet and head:
-        what = "is Parquet" if is_parquet else "is no Parquet"
-        raise IngestError(f"{file.uri} {what}, whatever its name says", hint="--format says what it is")
-    return f"{form or 'empty'}{f', {packed}' if packed and packed != 'none' else ''}"
-
-
-def _finding_options(options: Options) -> ReadOptions:
-    return ReadOptions(format=options.format, hive=options.hive)  # type: ignore[arg-type]  # as above
+    what = f"{look.form}, {look.packed}" if look.packed else look.form
+    text = f"{what}; {human_size(look.size)} of it were read"
+    if look.warnings:
+        told = "; ".join(warning.message for warning in look.warnings)
+        return Finding("format", file.uri, "warning", f"{text}; {told}", look.warnings[0].hint)
+    return Finding("format", file.uri, "ok", text)
 
 
 def _end(findings: list[Finding], context: Context) -> int:
