@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.ingest.text.reading import read, texts
 
@@ -63,6 +63,7 @@ def test_rows_and_their_lines_are_those_of_the_csv_module(
 
 
 @given(st.text('a1,"\n\r', max_size=40), st.integers(1, 40), st.integers(1, 20))
+@example("\n\r\r\n", 1, 1)
 @settings(deadline=None, max_examples=300)
 def test_where_blocks_are_cut_makes_no_difference(text: str, block: int, chunk: int) -> None:
     data = b"a,b\n" + text.encode()

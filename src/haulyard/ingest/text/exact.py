@@ -48,8 +48,9 @@ class _Records:
                 starts.append(line)
                 line += each.count(b"\n") + 1
             self.lines, self.count = starts, line
-        if not all(raw) or b"\r" in raw:
-            kept = [at for at, each in enumerate(raw) if each.strip(b"\r\n")]
+        # Of each row alone: whether it is blank must not depend on the rows beside it.
+        kept = [at for at, each in enumerate(raw) if each.strip(b"\r\n")]
+        if len(kept) < len(raw):
             raw, self.lines = [raw[at] for at in kept], [self.lines[at] for at in kept]
         self.raw = raw
 
