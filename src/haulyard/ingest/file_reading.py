@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from haulyard.errors import ConfigError, IngestError
 from haulyard.events import Warned
+from haulyard.ingest.engines import PARQUET, TEXT, imported
 from haulyard.ingest.fetching import Stream, fetch
 from haulyard.ingest.parquet_footer import WHOLE, NotParquetError, read_footer
 from haulyard.ingest.parquet_reading import parquet_pieces
@@ -42,7 +43,9 @@ async def examine(source: SourceFile, around: Surroundings) -> Opened:
     if form != "parquet":
         return Opened(None, options)
     try:
-        return Opened(await read_footer(source, await _held(source, around)), options)
+        held = await _held(source, around)
+        await imported(PARQUET)
+        return Opened(await read_footer(source, held), options)
     except NotParquetError as error:
         if options.format:
             raise IngestError(
@@ -77,6 +80,7 @@ async def pieces_of(
         around = around._replace(options=replace(opened.options, columns=shaper.text_columns()))
         while footer is None:
             async with Stream(source, around.memory) as stream:
+                await imported(TEXT)
                 if (await stream.head())[:4] == PARQUET_MAGIC:
                     footer = await unnamed_footer(source, around)
                     continue

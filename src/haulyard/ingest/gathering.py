@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from haulyard.ingest.conforming import fitted
 from haulyard.ingest.drift import lossless
 from haulyard.ingest.model import ConvergedLaterError
@@ -16,6 +14,8 @@ from haulyard.records.reading_streams import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pyarrow as pa
 
     from haulyard.ingest.dataset import Dataset
     from haulyard.ingest.model import Reject
@@ -81,6 +81,8 @@ async def _once(
 
 
 def _table(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    import pyarrow as pa  # while the first bytes are on their way
+
     # What fields say in their metadata is of no use outside of this room.
     schema = pa.schema([field.remove_metadata() for field in schema])
     try:

@@ -36,14 +36,16 @@ def partitions_of(uri: str) -> tuple[tuple[str, str], ...]:
 
 def partition_types(files: Iterable[SourceFile]) -> dict[str, pa.DataType]:
     """Return the columns that the paths of all files give: 64-bit integers, dates, else strings."""
-    import pyarrow as pa
-
     values: dict[str, set[str]] = {}
     for file in files:
         for name, value in file.partitions:
             known = values.setdefault(name, set())
             if value != NULL:
                 known.add(value)
+    if not values:
+        return {}
+    import pyarrow as pa
+
     kinds = ((_is_integer, pa.int64()), (_is_date, pa.date32()))
     return {
         name: next((kind for fits, kind in kinds if known and all(map(fits, known))), pa.string())

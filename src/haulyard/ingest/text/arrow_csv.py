@@ -8,28 +8,52 @@ file, 0.79 s of bytes.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from haulyard.ingest.text.cutting import as_array
+from haulyard.ingest.literals import as_array, byte, integer
 from haulyard.ingest.text.dates import dates
 from haulyard.ingest.text.exact import parse_exactly
 from haulyard.ingest.text.layout import Layout, Parsed, format_of
 from haulyard.ingest.text.values import array_of, batch_of, read_columns
 
-_FEED: Final = pa.scalar(ord("\n"), pa.uint8())
-_RETURN: Final = pa.scalar(ord("\r"), pa.uint8())
-_BOTH: Final = pa.scalar(int.from_bytes(b"\r\n", "little"), pa.uint16())
+_FEED: Final = byte("\n")
+_RETURN: Final = byte("\r")
+_BOTH: Final = integer(int.from_bytes(b"\r\n", "little"), pa.uint16())
 
 
 def parse(data: bytes, layout: Layout, schema: pa.Schema) -> Parsed:
     """Return a block of whole records as the columns of ``schema``, and the rows that do not fit it."""
+    if _has_rows_of_lines(data, layout, schema):
+        batch = _parsed_at_once(data, layout, schema, with_empty=True)
+        if batch is not None and not _has_empty_row(batch):
+            return Parsed(batch, (), batch.num_rows)
     batch = _parsed_at_once(data, layout, schema)
     if batch is None:
         return parse_exactly(data, layout, schema)
     return Parsed(batch, (), lines_of(data))
+
+
+def _has_rows_of_lines(data: bytes, layout: Layout, schema: pa.Schema) -> bool:
+    """Whether every line is a row, those that are empty one of nulls: so lines need no counting."""
+    specials = layout.dialect.quote, layout.dialect.escape
+    return (
+        len(layout.names) > 1
+        and set(schema.names).issuperset(layout.names)
+        and "" in layout.nulls
+        and layout.charset.is_utf8
+        and not any(each.encode() in data for each in specials if each)
+    )
+
+
+def _has_empty_row(batch: pa.RecordBatch) -> bool:
+    """Whether all columns of a row are null."""
+    if not all(column.null_count for column in batch.columns):
+        return False
+    return bool(reduce(pc.and_, (column.is_null() for column in batch.columns)).true_count)
 
 
 def lines_of(data: bytes) -> int:
@@ -50,7 +74,9 @@ def has_lone_returns(data: bytes) -> bool:
     return bool(pairs < pc.equal(as_array(data), _RETURN).true_count)
 
 
-def _parsed_at_once(data: bytes, layout: Layout, schema: pa.Schema) -> pa.RecordBatch | None:
+def _parsed_at_once(
+    data: bytes, layout: Layout, schema: pa.Schema, *, with_empty: bool = False
+) -> pa.RecordBatch | None:
     """Return the columns of a block; None where anything is wrong with any row."""
     names = schema.names or layout.names[:1]
     types = {field.name: pa.string() if format_of(field) else field.type for field in schema}
@@ -59,7 +85,9 @@ def _parsed_at_once(data: bytes, layout: Layout, schema: pa.Schema) -> pa.Record
         if has_lone_returns(text):
             return None
         # Rows are counted where no column is wanted.
-        table = read_columns(text, layout, types or {layout.names[0]: pa.string()}, names)
+        table = read_columns(
+            text, layout, types or {layout.names[0]: pa.string()}, names, with_empty=with_empty
+        )
     except (pa.ArrowInvalid, UnicodeDecodeError):
         return None
     columns = []

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from haulyard.ingest.literals import as_array, integer
 from haulyard.ingest.model import KEPT_ROW
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     from haulyard.records.formats.delimited import Dialect
 
-_BYTE: Final = pa.uint8()
-_FEED, _RETURN = b"\n\r"
+_ZERO: Final = integer(0, pa.uint64())
+_ONE: Final = integer(1, pa.uint64())
 
 
 #: Quotes that are looked at for a certain end, from the last one of a block on.
@@ -42,15 +43,14 @@ class Block(NamedTuple):
     lines: int = 0
 
 
-def as_array(data: bytes) -> pa.UInt8Array:
-    """Return bytes as an Arrow array, without a copy."""
-    return pa.Array.from_buffers(_BYTE, len(data), [None, pa.py_buffer(data)])
-
-
 class LineEnds:
     """Records are lines."""
 
     quote = b""
+
+    def may_hide(self, data: bytes) -> bool:  # noqa: ARG002 -- lines have no quotes
+        """Whether a line feed may end no record because of something in ``data``."""
+        return False
 
     def last(self, data: bytes) -> int:
         """Return the end of the last whole record; 0 where there is none."""
@@ -69,6 +69,10 @@ class RecordEnds:
         self._escape = dialect.escape.encode()
         self._delimiter = dialect.delimiter.encode()
         self.quote = dialect.quote.encode()
+
+    def may_hide(self, data: bytes) -> bool:
+        """Whether a line feed may end no record because of something in ``data``."""
+        return any(each in data for each in (self.quote, self._escape) if each)
 
     def last(self, data: bytes) -> int:
         """Return the end of the last whole record; 0 where there is none."""
@@ -133,14 +137,14 @@ class _Quotes:
     def __init__(self, data: bytes, quote: bytes, delimiter: bytes) -> None:
         text = as_array(data)
         self._data = data
-        self._at = at = pc.indices_nonzero(pc.equal(text, pa.scalar(quote[0], _BYTE)))
-        last = len(data) - 1
-        around = pa.array([delimiter[0], quote[0], _FEED, _RETURN], _BYTE)
-        before = text.take(pc.subtract(pc.max_element_wise(at, 1), 1).cast(pa.uint64()))
-        behind = text.take(pc.min_element_wise(pc.add(at, 1), last).cast(pa.uint64()))
-        opens = pc.or_(pc.is_in(before, around.slice(0, 3)), pc.equal(at, 0))
+        self._at = at = pc.indices_nonzero(pc.equal(text, as_array(quote)[0]))
+        last = integer(len(data) - 1, pa.uint64())
+        around = as_array(delimiter + quote + b"\n\r")
+        before = text.take(pc.subtract(pc.max_element_wise(at, _ONE), _ONE))
+        behind = text.take(pc.min_element_wise(pc.add(at, _ONE), last))
+        opens = pc.or_(pc.is_in(before, around.slice(0, 3)), pc.equal(at, _ZERO))
         closes = pc.or_(pc.is_in(behind, around), pc.equal(at, last))
-        is_even = pc.equal(pc.bit_wise_and(pa.arange(0, len(at)), 1), 0)
+        is_even = pc.equal(pc.bit_wise_and(pa.arange(0, len(at)).cast(pa.uint64()), _ONE), _ZERO)
         # Out of place where the first to open has an even number, and where it has an odd one.
         self._odd = tuple(
             pc.indices_nonzero(pc.invert(pc.if_else(is_even, one, other)))
@@ -218,6 +222,13 @@ class Cutter:
             yield from self._cut(ended=True)
 
     def _cut(self, *, ended: bool = False) -> Iterator[Block]:
+        if self._held <= self._size and not any(map(self._ends.may_hide, self._pieces)):
+            last = self._pieces[-1]
+            if end := last.rfind(b"\n") + 1:
+                # Most blocks are copied once.
+                yield Block(b"".join((*self._pieces[:-1], memoryview(last)[:end])))
+                self._keep(last[end:])
+                return
         data = b"".join(self._pieces)
         self._pieces.clear()  # a long record is not held twice
         at, span = 0, self._size

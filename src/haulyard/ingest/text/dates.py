@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from haulyard.ingest.literals import null
 from haulyard.ingest.text.values import as_type
 
 _MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
@@ -53,7 +54,7 @@ def dates(texts: pa.Array, way: str) -> tuple[pa.Array, pa.Array]:
     encoded = texts.dictionary_encode()
     trimmed = pc.utf8_trim_whitespace(encoded.dictionary)
     pattern, iso = WAYS[way]
-    written = pc.if_else(pc.match_substring_regex(trimmed, pattern), trimmed, None)
+    written = pc.if_else(pc.match_substring_regex(trimmed, pattern), trimmed, null(trimmed.type))
     written = pc.replace_substring_regex(written, pattern, iso)
     if "Mon" in way:
         written = pc.utf8_upper(written)

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from haulyard.ingest.text.cutting import as_array
+from haulyard.ingest.literals import as_array, byte, integer
 from haulyard.ingest.text.values import as_type
 
 #: Digits that a decimal has at most.
@@ -19,9 +19,9 @@ _NO_DECIMAL: Final = MOST + 1
 _SAFE: Final = 15
 #: More of them, with a point between, are so many characters in a row at least.
 _RUN: Final = 17
-_POINT: Final = pa.scalar(ord("."), pa.uint8())
+_POINT: Final = byte(".")
 #: The digits follow the point and the slash in ASCII.
-_SPAN: Final = pa.scalar(ord("9") - ord("."), pa.uint8())
+_SPAN: Final = integer(ord("9") - ord("."), pa.uint8())
 _PARTS: Final = r"\A[ \t]*[+-]?0*(?P<whole>[0-9]*)(?:\.(?P<fraction>[0-9]*))?[ \t]*\z"
 _SAMPLE: Final = 100
 

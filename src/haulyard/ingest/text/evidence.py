@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from haulyard.ingest.literals import integer, truth
 from haulyard.ingest.text.dates import WAYS, dates
 from haulyard.ingest.text.digits import NO_DIGITS, Digits, digits_needed, digits_written, loses_digits
 from haulyard.ingest.text.values import as_type
@@ -41,6 +42,8 @@ _SAMPLE: Final = 100
 _PADDED: Final = r"\A[ \t]*0[0-9xX]"
 _BEGUN: Final = r"\A[ \t]*[+-]?\.?[0-9]"
 _LONG: Final = r"\A[ \t]*[+-]?[0-9]{16,}[ \t]*\z"
+_TRUE: Final = truth(True)  # noqa: FBT003 -- the value
+_NONE: Final = integer(0, pa.int64())
 #: Days as eight digits.
 _DAYS: Final = (19_000_101, 20_991_231)
 
@@ -155,6 +158,10 @@ def is_suspicious(column: pa.Array) -> bool:
 
 
 def _may_be_days(column: pa.Array) -> bool:
+    # One that is no day spares looking at all of them.
+    some = column[0].as_py() if len(column) else None
+    if some is not None and not _DAYS[0] <= some <= _DAYS[1]:
+        return False
     extremes = pc.min_max(column)
     least, most = extremes["min"].as_py(), extremes["max"].as_py()
     return least is not None and _DAYS[0] <= least and most <= _DAYS[1]
@@ -184,7 +191,7 @@ def _kinds_of(column: pa.Array) -> list[str]:
 def _has_nanoseconds(column: pa.Array) -> bool:
     if column.type.unit != "ns":
         return False
-    return bool(pc.any(pc.not_equal(pc.nanosecond(column), 0)).as_py())
+    return bool(pc.any(pc.not_equal(pc.nanosecond(column), _NONE)).as_py())
 
 
 def _told_by_texts(texts: pa.Array, hopeful: list[str], seen: Evidence, uri: str) -> Evidence:
@@ -200,7 +207,7 @@ def _told_by_texts(texts: pa.Array, hopeful: list[str], seen: Evidence, uri: str
         count = bad.true_count
         fits[kind] = seen.values - count
         if count:
-            at = pc.index(bad, True).as_py()
+            at = pc.index(bad, _TRUE).as_py()
             misfits[kind] = Misfit(uri, (texts[at].as_py() or "")[:100])
     seen = replace(seen, fits=fits, misfits=misfits)
     if fits.get("int") or fits.get("double"):

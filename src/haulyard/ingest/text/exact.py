@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from haulyard.ingest.literals import truth
 from haulyard.ingest.model import KEPT_ROW, Reject
 from haulyard.ingest.text.cutting import RecordEnds
 from haulyard.ingest.text.dates import dates
@@ -133,7 +134,7 @@ def _typed(
     found = _columns(text, len(good), layout, schema) if schema.names else {}
     columns = []
     misfits = set()
-    bad = pa.repeat(pa.scalar(False), len(good))  # noqa: FBT003 -- the value
+    bad = pa.repeat(truth(False), len(good))  # noqa: FBT003 -- the value
     for field in schema:
         column = found[field.name]
         values, wrong = column, None

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from haulyard.errors import ConfigError
+from haulyard.ingest.literals import integer, integers, null, strings, truth
 from haulyard.ingest.type_names import type_name
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
     from haulyard.ingest.text.layout import Layout
 
+_FALSE: Final = truth(False)  # noqa: FBT003 -- the value
+_TRUE: Final = truth(True)  # noqa: FBT003 -- the value
+_ONE: Final = integer(1, pa.int64())
+_QUOTE, _QUOTE_AND_FEED, _NOTHING = strings(['"', '"\n', ""])
 _INTEGER: Final = r"-?(?:[0-9]+|0[xX][0-9a-fA-F]+)"
 _NUMBER: Final = (
     r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?i:inf|infinity|nan(?:\(.*\))?)"
@@ -38,10 +43,13 @@ def read_columns(
     layout: Layout,
     types: Mapping[str, pa.DataType],
     include: Sequence[str] | None = None,
+    *,
+    with_empty: bool = False,
 ) -> pa.Table:
     """Return CSV without a header as columns; those without a type get one that pyarrow finds.
 
-    Columns of ``include`` that the file lacks are null.
+    Columns of ``include`` that the file lacks are null. Empty lines are passed over, or rows of nulls (of
+    empty texts, if these are no nulls) ``with_empty``.
 
     Raises:
         pa.ArrowInvalid: A row has too few or too many fields, or a value does not fit its type.
@@ -49,7 +57,7 @@ def read_columns(
     dialect = layout.dialect
     if not data or (data[0] in b"\r\n" and not data.strip(b"\r\n")):
         names = layout.names if include is None else include
-        return pa.table({name: pa.array([], types.get(name, pa.null())) for name in names})
+        return pa.table({name: pa.nulls(0, types.get(name, pa.null())) for name in names})
     return arrow_csv.read_csv(
         pa.BufferReader(data),
         read_options=arrow_csv.ReadOptions(
@@ -59,6 +67,7 @@ def read_columns(
             delimiter=dialect.delimiter,
             quote_char=dialect.quote or False,
             escape_char=dialect.escape or False,
+            ignore_empty_lines=not with_empty,
         ),
         convert_options=arrow_csv.ConvertOptions(
             column_types=dict(types),
@@ -82,18 +91,18 @@ def batch_of(columns: Sequence[pa.Array], schema: pa.Schema, rows: int) -> pa.Re
     """Return columns as a batch, which has its number of rows without any column as well."""
     if columns:
         return pa.RecordBatch.from_arrays(columns, schema=schema)
-    return pa.RecordBatch.from_struct_array(pa.array([{}] * rows, pa.struct([])))
+    return pa.RecordBatch.from_struct_array(pa.nulls(rows, pa.struct([])))
 
 
 def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
     """Return the columns of a schema without any row."""
-    return batch_of([pa.array([], field.type) for field in schema], schema, 0)
+    return batch_of([pa.nulls(0, field.type) for field in schema], schema, 0)
 
 
 def check_type(name: str, kind: pa.DataType) -> None:
     """Raise ConfigError where text cannot be read as a type at all."""
     try:
-        _converted(pa.array(["x"], pa.string()), kind)
+        _converted(strings(["x"]), kind)
     except pa.ArrowInvalid:
         return
     except pa.ArrowNotImplementedError:
@@ -109,16 +118,17 @@ def as_type(texts: pa.Array, kind: pa.DataType) -> tuple[pa.Array, pa.Array]:
     They fit where pyarrow would have read them from CSV.
     """
     if pa.types.is_string(kind):
-        return texts, pa.repeat(pa.scalar(False), len(texts))  # noqa: FBT003 -- the value
+        return texts, pa.repeat(_FALSE, len(texts))
     encoded = texts.dictionary_encode()
     distinct = encoded.dictionary
     plausible = _plausible(distinct, kind)
     candidates = distinct.filter(plausible)
     parts: list[pa.Array] = []
     _convert(candidates, kind, parts)
-    converted = pa.concat_arrays(parts) if parts else pa.array([], kind)
+    converted = pa.concat_arrays(parts) if parts else pa.nulls(0, kind)
     # Back to the places of all distinct values: those that are not plausible are null.
-    places = pc.if_else(plausible, pc.subtract(pc.cumulative_sum(plausible.cast(pa.int64())), 1), None)
+    places = pc.subtract(pc.cumulative_sum(plausible.cast(pa.int64())), _ONE)
+    places = pc.if_else(plausible, places, null(pa.int64()))
     values = converted.take(places).take(encoded.indices)
     return values, pc.and_(values.is_null(), texts.is_valid())
 
@@ -140,7 +150,7 @@ def _plausible(texts: pa.Array, kind: pa.DataType) -> pa.Array:
     elif is_.is_boolean(kind):
         pattern = _TRUTH
     else:
-        return pa.repeat(pa.scalar(True), len(texts))  # noqa: FBT003 -- the value
+        return pa.repeat(_TRUE, len(texts))
     return pc.match_substring_regex(texts, rf"\A[ \t]*(?:{pattern})[ \t]*\z")
 
 
@@ -160,8 +170,10 @@ def _convert(texts: pa.Array, kind: pa.DataType, parts: list[pa.Array]) -> None:
 
 
 def _converted(texts: pa.Array, kind: pa.DataType) -> pa.Array:
-    quoted = pc.binary_join_element_wise('"', pc.replace_substring(texts, '"', '""'), '"\n', "")
-    data = pc.binary_join(pa.ListArray.from_arrays([0, len(quoted)], quoted), "")[0].as_py().encode()
+    doubled = pc.replace_substring(texts, '"', '""')
+    quoted = pc.binary_join_element_wise(_QUOTE, doubled, _QUOTE_AND_FEED, _NOTHING)
+    ends = integers((0, len(quoted)), pa.int32())
+    data = pc.binary_join(pa.ListArray.from_arrays(ends, quoted), _NOTHING)[0].as_py().encode()
     table = arrow_csv.read_csv(
         pa.BufferReader(data),
         read_options=arrow_csv.ReadOptions(
