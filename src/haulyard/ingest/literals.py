@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -58,3 +58,21 @@ def truth(value: bool) -> pa.BooleanScalar:  # noqa: FBT001 -- it is the value
 def null(kind: pa.DataType) -> pa.Scalar:
     """Return the null of a type."""
     return pa.nulls(1, kind)[0]
+
+
+def scalar(value: Any, kind: pa.DataType) -> pa.Scalar:  # noqa: ANN401 -- of many types
+    """Return a value as a type; only those that are no number, text or truth take `pyarrow.scalar`.
+
+    Raises:
+        OverflowError: It is a number that 64 bits do not hold.
+        pa.ArrowInvalid: The type does not hold it.
+    """
+    if isinstance(value, bool) and pa.types.is_boolean(kind):
+        return truth(value)
+    if isinstance(value, int) and pa.types.is_integer(kind):
+        return integer(value, kind)
+    if isinstance(value, float) and pa.types.is_float64(kind):
+        return double(value)
+    if isinstance(value, str) and (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return strings((value,)).cast(kind)[0]
+    return pa.scalar(value, kind)

@@ -38,10 +38,10 @@ class Footer(NamedTuple):
 
     metadata: Any
     schema: pa.Schema
+    is_widened: bool
     start: int
     held: Buffer
     file: Any = None
-    is_widened: bool = False
 
     @property
     def rows(self) -> int:
@@ -104,13 +104,30 @@ def _understood(source: SourceFile, start: int, held: bytes) -> Footer:
         metadata, schema = file.metadata, file.schema_arrow.remove_metadata()
     except failures() as error:
         raise damaged(source, f"its footer: {reason_of(error)}") from error
-    wide = _wide_schema(schema)
-    return Footer(metadata, wide, start, held, None if start else file, not wide.equals(schema))
+    return Footer(metadata, *_last.widened(schema), start, held, None if start else file)
 
 
 def widened(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return a batch with floats of 32 bits for those of 16, which DuckDB and most others do not know."""
     return batch.cast(_wide_schema(batch.schema))
+
+
+class _Last:
+    """Remembers what was made of the last schema: most files of a table have the same one."""
+
+    def __init__(self) -> None:
+        self._found: tuple[pa.Schema, pa.Schema] | None = None
+
+    def widened(self, schema: pa.Schema) -> tuple[pa.Schema, bool]:
+        """Return ``schema`` with floats of 32 bits for those of 16, and whether there are any."""
+        found = self._found
+        if found is None or not found[0].equals(schema, check_metadata=True):
+            wide = _wide_schema(schema)
+            found = self._found = schema, schema if wide.equals(schema) else wide
+        return found[1], found[1] is not found[0]
+
+
+_last: Final = _Last()
 
 
 def _wide_schema(schema: pa.Schema) -> pa.Schema:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: A file that is there as a whole is decoded at once where that makes no more than so many bytes: of
 #: thousands of small files each step takes longer than the work in it.
 _AT_ONCE: Final = 16 * 1024**2
+#: So few are decoded in the loop, in 0.2 ms. A thread has to wait for the interpreter's lock several times a
+#: file, 5 ms each time while the loop is busy with thousands of them.
+_TINY: Final = 64 * 1024
 
 
 async def parquet_pieces(
@@ -43,12 +46,11 @@ async def parquet_pieces(
     read = 0
     stored = len(footer.held)
     if not footer.start and footer.decoded <= min(_AT_ONCE, around.memory):
-        done = await in_thread(
-            lambda: decoded_at_once(source, footer, plan.columns, groups, finish), lanes=around.lanes
-        )
-        for work in done:
-            read += work.rows
-            yield _piece(source, work, stored)
+        decode = partial(decoded_at_once, source, footer, plan.columns, groups, finish)
+        done = decode() if footer.decoded <= _TINY else await in_thread(decode, lanes=around.lanes)
+        for conformed in done:
+            read += conformed.rows
+            yield _piece(source, conformed, stored)
             stored = 0
     else:
         reading = ParquetReading(source, footer, plan.columns, groups, around.memory, around.lanes, finish)

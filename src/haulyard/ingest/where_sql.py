@@ -187,12 +187,15 @@ class _Translation:
             kind, value = _of_integers(kind, _number(right))
         else:
             value = self._value(of, right)
+        from haulyard.ingest.literals import scalar  # which needs pyarrow
+
         try:
-            scalar = self._pa.scalar(value, of)
+            constant = scalar(value, of)
         except (self._pa.ArrowException, ValueError, OverflowError):
             raise _UntranslatableError from None
         compare = getattr(self._pc, _FUNCTIONS[kind])
-        compared = Term(compare(column.expression, scalar), lambda batch: compare(column.mask(batch), scalar))
+        expression = compare(column.expression, constant)
+        compared = Term(expression, lambda batch: compare(column.mask(batch), constant))
         if not (self._pa.types.is_float64(of) and kind in _ABOVE):
             return compared
         is_nan = self._pc.is_nan

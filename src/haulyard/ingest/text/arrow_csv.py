@@ -42,6 +42,7 @@ def _has_rows_of_lines(data: bytes, layout: Layout, schema: pa.Schema) -> bool:
     specials = layout.dialect.quote, layout.dialect.escape
     return (
         len(layout.names) > 1
+        and not data.startswith((b"\n", b"\r"))  # for a block may have nothing else
         and set(schema.names).issuperset(layout.names)
         and "" in layout.nulls
         and layout.charset.is_utf8

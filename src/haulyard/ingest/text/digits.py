@@ -19,6 +19,7 @@ _NO_DECIMAL: Final = MOST + 1
 _SAFE: Final = 15
 #: More of them, with a point between, are so many characters in a row at least.
 _RUN: Final = 17
+_LONG: Final = integer(_RUN, pa.int32())
 _POINT: Final = byte(".")
 #: The digits follow the point and the slash in ASCII.
 _SPAN: Final = integer(ord("9") - ord("."), pa.uint8())
@@ -58,7 +59,7 @@ def loses_digits(numbers: pa.Array, texts: pa.Array) -> bool:
     All digits come back of what programs write of doubles, however many there are: 0.30000000000000004 is as
     good a double as any. They do not of 12345678901234567890.12.
     """
-    is_long = pc.greater_equal(pc.binary_length(texts), _RUN)
+    is_long = pc.greater_equal(pc.binary_length(texts), _LONG)
     if not is_long.true_count:
         return False
     written = texts.filter(is_long)
