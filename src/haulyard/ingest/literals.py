@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from array import array
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+#: Of numbers of 64 bits.
+_LIMIT: Final = 2**63
 
 
 def as_array(data: bytes) -> pa.UInt8Array:
@@ -64,12 +68,12 @@ def scalar(value: Any, kind: pa.DataType) -> pa.Scalar:  # noqa: ANN401 -- of ma
     """Return a value as a type; only those that are no number, text or truth take `pyarrow.scalar`.
 
     Raises:
-        OverflowError: It is a number that 64 bits do not hold.
-        pa.ArrowInvalid: The type does not hold it.
+        pa.ArrowException: The type does not hold it.
+        OverflowError: As that, of a whole number beyond all types.
     """
     if isinstance(value, bool) and pa.types.is_boolean(kind):
         return truth(value)
-    if isinstance(value, int) and pa.types.is_integer(kind):
+    if isinstance(value, int) and pa.types.is_integer(kind) and -_LIMIT <= value < _LIMIT:
         return integer(value, kind)
     if isinstance(value, float) and pa.types.is_float64(kind):
         return double(value)
