@@ -223,3 +223,17 @@ async def test_floats_of_16_bits_are_read_as_32(shelf: Shelf, count: int) -> Non
     assert sum(piece.batch.num_rows for piece in pieces) == count
     assert rows(pieces[:1])[0] == {"a": 1.5, "b": [1.5]}
     assert (await dataset.schema()).types == pieces[0].batch.schema.types
+
+
+@pytest.mark.parametrize("wrong", ["whole", "missing", "wrong"])
+async def test_a_store_that_knows_no_last_bytes_is_asked_for_ranges_from_the_beginning(
+    wrong: Any, shelf: Shelf
+) -> None:
+    content = wide(1_000)
+    shelf.server.script(
+        Fault(
+            "GetObject", wrong_range=wrong, where=lambda it: it.headers.get("range", "").startswith("bytes=-")
+        )
+    )
+    dataset = await shelf.dataset(shelf.put("a.parquet", content), columns=["n"])
+    assert rows(await read(dataset)) == [{"n": number} for number in range(1_000)]

@@ -11,7 +11,7 @@ import os
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from haulyard.errors import ConfigError, HaulError, NotFound, StoreError
+from haulyard.errors import ConfigError, HaulError, IntegrityError, NotFound, StoreError
 from haulyard.events import Warned
 from haulyard.ingest.fetching import TAIL
 from haulyard.ingest.model import SourceFile
@@ -179,9 +179,9 @@ async def _with_tail(place: _Place, key: str) -> tuple[SourceObject, Buffer]:
             head = reader.head
             tail = await reader.read()
     except StoreError as error:
-        if error.code != "InvalidRange":
+        # An empty file has no last bytes, and some stores take "the last bytes" for the first ones.
+        if error.code != "InvalidRange" and not isinstance(error, IntegrityError):
             raise
-        # An empty file has no last bytes.
         head, tail = await place.store.head(key, GetOptions(version_id=place.version_id)), b""
     check_etag(place.store, key, head.etag)
     return SourceObject(1, key, head.size, head.etag, place.version_id), tail
