@@ -36,3 +36,17 @@ def test_to_read_csv_does_not_import_pandas(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", _CODE, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_to_load_csv_does_not_import_pandas(tmp_path: Path) -> None:
+    path = tmp_path / "plain.csv"
+    path.write_text(_ROWS["plain"])
+    code = """
+import sys
+from haulyard import load_table
+load_table(sys.argv[1], db=sys.argv[2])
+print("pandas" in sys.modules)
+"""
+    command = [sys.executable, "-c", code, str(path), str(tmp_path / "t.duckdb")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("False\n", "")

@@ -80,3 +80,8 @@ def scalar(value: Any, kind: pa.DataType) -> pa.Scalar:  # noqa: ANN401 -- of ma
     if isinstance(value, str) and (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         return strings((value,)).cast(kind)[0]
     return pa.scalar(value, kind)
+
+
+def empty_table(schema: pa.Schema) -> pa.Table:
+    """Return a table without any row."""
+    return pa.Table.from_batches([], schema)

@@ -19,8 +19,10 @@ _ROWS: Final = "_haulyard_rows"
 
 def sql_types(schema: pa.Schema) -> list[str]:
     """Return the type that each column of ``schema`` gets in a table: ``BIGINT``, ``VARCHAR`` …."""
+    from haulyard.ingest.literals import empty_table  # which needs pyarrow
+
     with duckdb_module().connect(":memory:") as connection:
-        connection.register(_ROWS, storable(schema).empty_table())
+        connection.register(_ROWS, empty_table(storable(schema)))
         return [str(row[1]) for row in connection.execute(f"DESCRIBE {_ROWS}").fetchall()]
 
 

@@ -177,7 +177,9 @@ class TableWriter:
 
 
 def _create(connection: DuckDBPyConnection, table: TableName, schema: pa.Schema) -> None:
-    with registered(connection, _FEED, schema.empty_table()):
+    from haulyard.ingest.literals import empty_table  # which needs pyarrow
+
+    with registered(connection, _FEED, empty_table(schema)):
         connection.execute(f"CREATE TABLE {table.sql} AS SELECT * FROM {_FEED}")
 
 
@@ -185,5 +187,7 @@ def _kind(connection: DuckDBPyConnection, field: pa.Field) -> str:
     """Return DuckDB's name of the type of a column."""
     import pyarrow as pa
 
-    with registered(connection, _FEED, pa.schema([field]).empty_table()):
+    from haulyard.ingest.literals import empty_table
+
+    with registered(connection, _FEED, empty_table(pa.schema([field]))):
         return str(connection.execute(f"DESCRIBE {_FEED}").fetchall()[0][1])
