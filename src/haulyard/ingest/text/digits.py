@@ -72,9 +72,10 @@ def loses_digits(numbers: pa.Array, texts: pa.Array) -> bool:
 def _is_lost(text: str) -> bool:
     try:
         double = float(text)
-        if format(double, ".17g") == text:
-            return False
         number = Decimal(text)
+        # Either may be what rounding to fewer digits, below, does not give: a tie goes both ways.
+        if format(double, ".17g") == text or Decimal(repr(double)) == number:
+            return False
         count = len(number.as_tuple().digits)
         return count > _SAFE and Context(prec=count).create_decimal_from_float(double) != number
     except (ValueError, InvalidOperation):
