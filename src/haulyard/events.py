@@ -110,6 +110,16 @@ class RowsRead(NamedTuple):
     size: int
 
 
+class TypesSought(NamedTuple):
+    """More of a file was read to find the types of its columns; its rows are read for themselves afterwards.
+
+    ``size`` is how many stored bytes were read since the last of these events of ``source``.
+    """
+
+    source: str
+    size: int
+
+
 class RecordFailed(NamedTuple):
     """One record cannot be delivered, and is kept with the dead letters.
 
@@ -148,6 +158,7 @@ Event = (
     | TransferDone
     | RecordsEnded
     | RowsRead
+    | TypesSought
     | RecordFailed
     | CallFailed
     | CallsPaused

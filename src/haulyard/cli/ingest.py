@@ -73,7 +73,7 @@ def _configure_table(parser: ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="so many rows may not fit (0); -1 for any number",
+        help="leave out up to N rows that do not fit (0: load nothing); -1 for any number",
     )
     add("--rejects", default="", metavar="FILE", help="where rows go that do not fit (TABLE_rejects.jsonl)")
     add("--memory-limit", default="", metavar="SIZE", help="memory for reading and for DuckDB (512MiB)")

@@ -130,13 +130,13 @@ class Agreement:
         if self._options.columns is None and (more := [name for name in names if name not in schema.names]):
             raise IngestError(
                 f"{source.uri} has a column {more[0]!r}, which the schema has not",
-                hint="add it to the schema, or name the columns that are wanted",
+                hint="add it to schema=, or name those that are wanted by columns=",
             )
         missing = [name for name in schema.names if name not in names]
         if missing and self._options.on_drift != "add-columns":
             raise IngestError(
                 f"{source.uri} has no column {missing[0]!r}, which the schema has",
-                hint="--on-drift add-columns makes nulls where a file lacks a column",
+                hint="on_drift='add-columns' makes nulls where a file lacks a column",
             )
 
     def _wanted(self, names: Mapping[str, None]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from haulyard.ingest.file_reading import pieces_of
 from haulyard.ingest.model import ReadOptions
 from haulyard.ingest.partitions import partition_types
 from haulyard.ingest.profiling import columns_of
+from haulyard.ingest.remarks import Remarks
 from haulyard.ingest.sources import find_files
 from haulyard.ingest.surroundings import Surroundings
 from haulyard.records.reading_ahead import opened_ahead
@@ -63,6 +64,7 @@ async def open_dataset(
         ConfigError: A source cannot be understood, or the extra ``data`` is not installed.
     """
     check_installed("pyarrow")
+    options.check()
     found = await find_files(session, sources, options, manifest=manifest, recursive=recursive)
     return Dataset(found, options, session.emit)
 
@@ -144,11 +146,12 @@ class Dataset:
         schema = self.options.schema if schema is None else schema
         shaper = await self._shaper(schema, condition)
         order = Agreement(self.options, shaper, is_widening=widening)
+        remarks = Remarks()
         with self._lanes() as lanes:
 
             def read(source: SourceFile) -> AsyncGenerator[Piece]:
                 memory = self._weigh(source)
-                around = Surroundings(self.options, lanes, self._emit, memory, self._tails)
+                around = Surroundings(self.options, lanes, self._emit, memory, self._tails, remarks)
                 return pieces_of(source, around, shaper, order.found)
 
             files = opened_ahead(
@@ -162,9 +165,11 @@ class Dataset:
                 async for opened in files:
                     async with aclosing(opened.blocks()) as blocks:
                         async for piece in blocks:
+                            remarks.take(piece)
                             yield order.agreed(piece)
                     order.ended(opened.source)
             order.finished()
+        remarks.tell(self._emit)
 
     async def describe(self) -> SchemaInfo:
         """Read all rows once, in bounded memory, and say of each column what is in it."""

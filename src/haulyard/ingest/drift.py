@@ -44,7 +44,7 @@ def united(one: Columns, other: Columns, drift: Drift, wanted: Container[str] | 
                 f"and that of {one.uri} is {known.type}",
                 hint=""
                 if common is None
-                else f"--on-drift widen makes {common} of both, or --schema-file pins a type",
+                else f"on_drift='widen' makes {common} of both, or schema= pins a type",
             )
         fields[field.name] = known.with_type(common)
     import pyarrow as pa
@@ -66,8 +66,8 @@ def check_names(
             if name not in known:
                 raise IngestError(
                     f"{lacking} has no column {name!r}, and {having} has one",
-                    hint="--on-drift add-columns makes nulls where a file lacks a column; "
-                    "--columns reads only those that all have",
+                    hint="on_drift='add-columns' makes nulls where a file lacks a column; "
+                    "columns= reads only those that all have",
                 )
 
 

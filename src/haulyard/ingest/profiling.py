@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from haulyard.events import TypesSought
 from haulyard.ingest.drift import Columns, check_names, united
 from haulyard.ingest.fetching import Stream
 from haulyard.ingest.file_reading import examine, unnamed_footer
+from haulyard.ingest.remarks import tell_doubts
 from haulyard.records.formats.detection import PARQUET_MAGIC
 from haulyard.records.reading_ahead import opened_ahead
 
@@ -16,9 +19,11 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from haulyard.events import Emit
     from haulyard.ingest.model import Drift, SourceFile
     from haulyard.ingest.surroundings import Surroundings
     from haulyard.ingest.text import TextProfile
+    from haulyard.models.body import Buffer
 
 #: Files that are looked at at a time, at most.
 _FILES: Final = 32
@@ -59,7 +64,9 @@ async def columns_of(
             async with aclosing(each.blocks()) as blocks:
                 async for found in blocks:
                     whole.add(found)
-    return whole.schema(partitions)
+    schema = whole.schema(partitions)
+    whole.tell(schema, around.emit)
+    return schema
 
 
 class _Whole:
@@ -106,6 +113,15 @@ class _Whole:
         added = [pa.field(name, kind) for name, kind in partitions.items()]
         return pa.schema([*(field for field in schema if field.name not in partitions), *added])
 
+    def tell(self, schema: pa.Schema, emit: Emit) -> None:
+        """Say which columns are text although most of their values are of another type."""
+        if self._text is not None:
+            from haulyard.ingest.text.doubts import doubtful
+
+            columns = {name: each for name, each in self._text.columns.items() if name in schema.names}
+            found = doubtful(replace(self._text, columns=columns), schema)
+            tell_doubts({name: (evidence, True) for name, evidence in found.items()}, emit)
+
 
 async def _looked_at(source: SourceFile, around: Surroundings) -> AsyncGenerator[_Found]:
     opened = await examine(source, around)
@@ -116,8 +132,16 @@ async def _looked_at(source: SourceFile, around: Surroundings) -> AsyncGenerator
                 from haulyard.ingest.text import text_profile
 
                 options = opened.options
-                profile = await text_profile(source, aiter(stream), options, around.lanes, emit=around.emit)
+                async with aclosing(_told(source, stream, around.emit)) as chunks:
+                    profile = await text_profile(source, chunks, options, around.lanes, emit=around.emit)
                 yield _Found(source, tuple(profile.columns), profile=profile)
                 return
         footer = await unnamed_footer(source, around)
     yield _Found(source, footer.schema.names, Columns(source.uri, footer.schema))
+
+
+async def _told(source: SourceFile, stream: Stream, emit: Emit) -> AsyncGenerator[Buffer]:
+    """Yield what is stored, and tell how much that was."""
+    async for piece in stream:
+        emit(TypesSought(source.uri, len(piece)))
+        yield piece

@@ -13,6 +13,9 @@ What `dataset` calls::
         found: Callable[[tuple[str, ...]], None] = ...,
                                                 # is told the file's columns before the first piece, and again
                                                 # when JSON shows more; what it raises is passed on
+        doubt: Callable[[Mapping[str, Evidence], int], None] = ...,
+                                                # is told in the end of columns of text most of whose values
+                                                # are of another type, and of the number of rows
     ) -> AsyncGenerator[Piece]
 
     async def text_profile(source, stream, options, lanes, *, emit=ignore) -> TextProfile
