@@ -101,7 +101,8 @@ class RowsRead(NamedTuple):
     """More rows were read for a table; ``rows`` and ``rejected`` count all that fit, and do not, so far.
 
     ``size`` is how many stored bytes were read since the last of these events; negative where they are read
-    again, with other types. Nothing of it is in the table before the end.
+    again, with other types. Nothing of it is in the table before the end. ``table`` is ``""`` where files are
+    only described.
     """
 
     table: str

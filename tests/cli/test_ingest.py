@@ -155,6 +155,18 @@ def test_described_columns_are_a_schema_for_the_next_load(haul: Box, people: str
     assert query("SELECT id FROM people ORDER BY 1") == [("1",), ("2",)]
 
 
+def test_types_may_be_given_for_some_columns(haul: Box, people: str) -> None:
+    (haul.cwd / "s.json").write_text('{"id": "DECIMAL(10,2)"}')
+    result = haul("ingest", people, "--schema-file", "s.json")
+    assert result.code == 0, result.err
+    described = query("SELECT column_name, column_type FROM (DESCRIBE people)")
+    assert described == [("id", "DECIMAL(10,2)"), ("name", "VARCHAR")]
+    (haul.cwd / "s.json").write_text('{"nmae": "VARCHAR"}')
+    wrong = haul("ingest", people, "--schema-file", "s.json", "--table", "t")
+    assert wrong.code == 1
+    assert "has no column 'nmae', which the schema has\n  did you mean 'name'?" in wrong.err
+
+
 def test_files_are_validated_without_loading(haul: Box) -> None:
     (haul.cwd / "a.csv").write_bytes(PEOPLE)
     (haul.cwd / "b.parquet").write_bytes(PEOPLE)
@@ -186,7 +198,7 @@ def test_files_are_validated_without_loading(haul: Box) -> None:
         ("a.csv", b"\x89PNG\r\n\x1a\n\0\0", "is not UTF-8"),
         ("a.parquet", b"PAR1" + bytes(99) + b"\x09\0\0\0PAR1", "a.parquet is damaged: its footer"),
         ("a.csv", b"PAR1" + bytes(99) + b"\x09\0\0\0PAR1", "a.csv is damaged: its footer"),
-        ("a.csv.gz", gzip.compress(PEOPLE)[:-9], "a.csv.gz"),
+        ("a.csv.gz", gzip.compress(PEOPLE, mtime=0)[:-9], "a.csv.gz"),
     ],
 )
 def test_validating_sees_what_could_not_be_loaded(haul: Box, name: str, content: bytes, told: str) -> None:
@@ -275,6 +287,18 @@ def test_progress_counts_bytes(haul: Box, people: str, monkeypatch: pytest.Monke
     monkeypatch.setattr("haulyard.observe.progress._PATIENCE", 0.0)
     result = haul("ingest", people, "--progress")
     assert "20.0/20.0" in result.err
+    assert "finding types" not in result.err
+    described = haul("ingest", people, "--schema", "--progress")
+    assert "finding types" in described.err
+    assert "2 rows" in described.err
+
+
+def test_progress_says_when_types_are_found_again(haul: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("haulyard.observe.progress._PATIENCE", 0.0)
+    (haul.cwd / "t.csv").write_bytes(b"n\n" + b"1\n" * 999 + b"x\n" + b"1\n" * 999)
+    result = haul("ingest", "t.csv", "--max-rejects", "1", "--progress")
+    assert result.code == 0, result.err
+    assert "finding types" in result.err
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,7 @@ ERROR = S3NotFound("s3://b/k is\ngone", bucket="b", key="k", code="NoSuchKey", s
             r"delete failed: s3://b/k: s3://b/k is\ngone",
         ),
         (RowsRead("t", 1000, 5, 7), "debug", "rows", "t: 1,000 rows read, 5 rejected"),
+        (RowsRead("", 9, 0, 7), "debug", "rows", "files: 9 rows read, 0 rejected"),
         (TypesSought("s3://b/k", 1000), "debug", "types", "s3://b/k: 1,000 bytes read to find types"),
         (RecordsEnded("j", 1000, 5, 7), "debug", "records", "j: 1,000 records done, 5 failed"),
         (

@@ -87,7 +87,7 @@ def _configure_reading(parser: ArgumentParser) -> None:
         "--schema-file",
         default="",
         metavar="FILE",
-        help="names and types: from --schema --json, JSON or TOML",
+        help="types of all columns or some: what --schema --json prints, or JSON or TOML of names and types",
     )
     add(
         "--on-drift",

@@ -71,6 +71,28 @@ def check_names(
                 )
 
 
+def pinned_in(schema: pa.Schema, pinned: pa.Schema | None) -> pa.Schema:
+    """Return the columns of ``schema``, of the types that ``pinned`` gives to some or all of them."""
+    import pyarrow as pa
+
+    if pinned is None:
+        return schema
+    names = set(pinned.names)
+    return pa.schema([pinned.field(field.name) if field.name in names else field for field in schema])
+
+
+def check_pinned(where: str, pinned: Sequence[str], names: Sequence[str], drift: Drift) -> None:
+    """Raise IngestError where a column that is pinned does not exist, and ``drift`` does not allow it."""
+    known = set(names)
+    missing = [name for name in pinned if name not in known]
+    if missing and drift != "add-columns":
+        near = nearest(missing[0], [name for name in names if name not in pinned])
+        raise IngestError(
+            f"{where} has no column {missing[0]!r}, which the schema has",
+            hint=f"did you mean {near!r}?" if near else "on_drift='add-columns' makes nulls of it",
+        )
+
+
 def check_known(where: str, wanted: Sequence[str], names: Sequence[str]) -> None:
     """Raise ConfigError where a column that is wanted does not exist."""
     known = set(names)

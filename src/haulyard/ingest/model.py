@@ -48,8 +48,8 @@ class ReadOptions:
     ``""`` for ``format``, ``compression`` and ``delimiter`` means "find out"; ``encoding=""`` means UTF-8, or
     what a byte order mark says. ``header`` None finds out whether the first line has names;
     ``names`` gives them where there is no header. ``columns`` are those that are wanted, all where None.
-    ``schema`` pins names and types. ``nulls`` are the texts that mean null. ``hive`` makes columns of
-    ``name=value`` directories. ``memory`` bounds what is held at a time, in bytes.
+    ``schema`` pins the types of the columns that it names. ``nulls`` are the texts that mean null. ``hive``
+    makes columns of ``name=value`` directories. ``memory`` bounds what is held at a time, in bytes.
     """
 
     format: Format | Literal[""] = ""
@@ -134,7 +134,7 @@ class Piece(NamedTuple):
 
 
 class ConvergedLaterError(Exception):
-    """Rows were met that the types found so far cannot hold without loss: read again with the types of all.
+    """Rows were met that the types known so far cannot hold without loss: read again with the types of all.
 
     Raised by `Dataset.pieces` when it was called without a schema; whoever has taken pieces by then throws
     them away, asks for `Dataset.schema`, and begins again with it.

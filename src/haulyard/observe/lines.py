@@ -169,7 +169,7 @@ def text(event: Event) -> str:  # noqa: PLR0911 -- one return for each event
 def _table_text(event: RowsRead | TypesSought) -> str:
     if isinstance(event, TypesSought):
         return f"{escape(event.source)}: {event.size:,} bytes read to find types"
-    return f"{escape(event.table)}: {event.rows:,} rows read, {event.rejected:,} rejected"
+    return f"{escape(event.table) or 'files'}: {event.rows:,} rows read, {event.rejected:,} rejected"
 
 
 def _record_text(event: RecordsEnded | RecordFailed | CallFailed | CallsPaused) -> str:

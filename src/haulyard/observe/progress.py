@@ -74,7 +74,7 @@ class Progress:
             self._bar.close()
             self._bar = None
 
-    def _draw(self) -> None:
+    def _draw(self, *, at_once: bool = False) -> None:
         if self._bar is None and self._clock() < self._visible_at:
             return
         done, expected = self._state()
@@ -86,6 +86,9 @@ class Progress:
         if self._by_bytes:
             self._bar.set_postfix_str(self._counts(), refresh=False)
         self._bar.update(done - self._bar.n)
+        if at_once:
+            # tqdm draws ten times a second, and not before a tenth of the first.
+            self._bar.refresh()
 
     def _state(self) -> tuple[int, int]:
         """Return how much is done, and of how much."""
@@ -134,8 +137,9 @@ class RecordProgress(Progress):
     def __call__(self, event: Event) -> None:
         """Count the event and draw."""
         if isinstance(event, TypesSought):
+            begins = not self._sought
             self._sought += event.size
-            self._draw()
+            self._draw(at_once=begins)
             return
         if isinstance(event, RecordsEnded):
             self._objects, self._failed = event.done, event.failed
@@ -144,13 +148,13 @@ class RecordProgress(Progress):
         else:
             return
         self._bytes += event.size
-        self._sought = 0
+        was_sought, self._sought = self._sought, 0
         now, ended = self._clock(), self._objects + self._failed
         if self._began is None or ended < self._began[1]:
             self._began = (now, ended)
         elif now > self._began[0]:
             self._per_second = (ended - self._began[1]) / (now - self._began[0])
-        self._draw()
+        self._draw(at_once=bool(was_sought))
 
     def _state(self) -> tuple[int, int]:
         return self._sought or self._bytes, self._expected_bytes

@@ -19,6 +19,7 @@ What `dataset` calls::
     ) -> AsyncGenerator[Piece]
 
     async def text_profile(source, stream, options, lanes, *, emit=ignore) -> TextProfile
+    async def text_names(source, stream, options, lanes) -> tuple[str, ...]
     merge(a: TextProfile, b: TextProfile) -> TextProfile
     types_of(profile: TextProfile, share: float = 0.999) -> pa.Schema
 
@@ -35,6 +36,6 @@ day or the month first are text; where a later block tells which, the error is r
 
 from haulyard.ingest.text.layout import FORMAT
 from haulyard.ingest.text.profile import TextProfile, merge, types_of
-from haulyard.ingest.text.reading import text_pieces, text_profile
+from haulyard.ingest.text.reading import text_names, text_pieces, text_profile
 
-__all__ = ["FORMAT", "TextProfile", "merge", "text_pieces", "text_profile", "types_of"]
+__all__ = ["FORMAT", "TextProfile", "merge", "text_names", "text_pieces", "text_profile", "types_of"]

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 #: Rows that are not in the file's encoding: so many, and more than one in a hundred, mean that it is another.
 _FEW: Final = 10
 _PERCENT: Final = 100
+#: Bytes of a block where only the names are wanted.
+_HEAD: Final = 64 * 1024
 
 
 def _ignore(*_: object) -> None:
@@ -137,6 +139,19 @@ async def text_profile(
             hint = "strptime makes dates of them in DuckDB, once it is known which"
             emit(Warned(f"{source.uri}: {what}: they stay text", hint=hint))
     return whole
+
+
+async def text_names(
+    source: SourceFile, stream: AsyncIterator[Buffer], options: ReadOptions, lanes: Executor
+) -> tuple[str, ...]:
+    """Return the columns of a file of text, as far as its beginning tells, and those of its path.
+
+    Raises:
+        IngestError: It has no columns, is damaged, or not in its encoding.
+    """
+    lane, schema = Lane(lanes), options.schema
+    async with starting(source, stream, options, schema, lane, _HEAD, lambda _: None, ignore) as file:
+        return (*file.names, *(name for name, _ in source.partitions))
 
 
 class _Reading:
