@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from haulyard.ingest.text.digits import (
@@ -40,6 +40,7 @@ def test_digits_that_do_not_come_back_are_told(text: str) -> None:
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
+@example(2.0**-24)
 def test_nothing_is_lost_of_what_programs_write_of_doubles(number: float) -> None:
     texts = [repr(number), f"{number:.17g}", f"{number:.18e}", f"{number:.25g}"]
     assert not any(map(is_lossy, texts))

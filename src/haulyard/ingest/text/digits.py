@@ -74,6 +74,9 @@ def _is_lost(text: str) -> bool:
         if format(double, ".17g") == text:
             return False
         number = Decimal(text)
+        if number == Decimal(repr(double)):
+            # As programs write it: of two texts as near to it, that need not be the even one.
+            return False
         count = len(number.as_tuple().digits)
         return count > _SAFE and Context(prec=count).create_decimal_from_float(double) != number
     except (ValueError, InvalidOperation):
