@@ -124,6 +124,7 @@ def test_an_https_url_of_aws_is_understood(url: str, expected: S3Url) -> None:
     [
         ("", "empty"),
         ("gs://bucket/key", "gs://"),
+        ("haul://bucket/key", "fsspec"),
         ("s3://", "no bucket name"),
         ("s3:///key", "no bucket name"),
         ("s3://../key", "no bucket name"),
@@ -172,12 +173,20 @@ def test_what_cannot_be_understood_is_refused_by_name(text: str, says: str) -> N
         "s3://AKID:SECRET@bucket/key",
         "s3://bucket?X-Amz-Signature=SECRET",
         "gs://user:SECRET@bucket/key",
+        "haul://user:SECRET@bucket/key",
+        "haul://bucket/key?X-Amz-Signature=SECRET",
     ],
 )
 def test_a_secret_in_a_url_is_never_repeated(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(text)
     assert "SEC" not in str(caught.value) + caught.value.hint
+
+
+def test_a_name_of_fsspec_is_told_as_it_is_written_here() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse("haul://bucket/a/b.csv")
+    assert caught.value.hint == "write s3://bucket/a/b.csv"
 
 
 def test_a_presigned_url_is_told_apart() -> None:

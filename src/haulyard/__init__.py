@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         Throttled,
         TransferDone,
         TransferStarted,
+        TypesSought,
         Warned,
     )
     from haulyard.ingest.async_ingesting import export_table_async, load_table_async
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from haulyard.ingest.model import Reject
     from haulyard.ingest.reading import describe_table, read_table, scan
     from haulyard.ingest.schema import ColumnInfo, SchemaInfo
+    from haulyard.ingest.table_options import TableOptions
     from haulyard.jobs.async_job import AsyncJob
     from haulyard.jobs.job import Job
     from haulyard.jobs.plan import Plan
@@ -186,6 +188,7 @@ __all__ = [
     "SourceChanged",
     "SpoolError",
     "StoreError",
+    "TableOptions",
     "Throttled",
     "TooManyRejects",
     "TransferDone",
@@ -193,6 +196,7 @@ __all__ = [
     "TransferResult",
     "TransferStarted",
     "TransportError",
+    "TypesSought",
     "UnsafeName",
     "Unsupported",
     "Warned",
@@ -233,6 +237,7 @@ _MODULES = {
     "SchemaInfo": "haulyard.ingest.schema",
     "Shipped": "haulyard.spool.account",
     "Shipper": "haulyard.spool.shipping",
+    "TableOptions": "haulyard.ingest.table_options",
     "TransferResult": "haulyard.client.results",
     "describe_table": "haulyard.ingest.reading",
     "describe_table_async": "haulyard.ingest.async_reading",

@@ -280,8 +280,8 @@ class DatabaseLocked(IngestError):
 class TooManyRejects(IngestError):
     """More rows do not fit than may be left out, and nothing was loaded.
 
-    ``rejected`` counts them, ``first`` holds the first of them (`haulyard.Reject`), and all are in the file
-    ``path``.
+    ``rejected`` counts those that were met, ``first`` holds the first of them (`haulyard.Reject`). All are in
+    the file ``path``, which is ``""`` where files were only read.
     """
 
     def __init__(

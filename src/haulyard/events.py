@@ -101,12 +101,23 @@ class RowsRead(NamedTuple):
     """More rows were read for a table; ``rows`` and ``rejected`` count all that fit, and do not, so far.
 
     ``size`` is how many stored bytes were read since the last of these events; negative where they are read
-    again, with other types. Nothing of it is in the table before the end.
+    again, with other types. Nothing of it is in the table before the end. ``table`` is ``""`` where files are
+    only described.
     """
 
     table: str
     rows: int
     rejected: int
+    size: int
+
+
+class TypesSought(NamedTuple):
+    """More of a file was read to find the types of its columns; its rows are read for themselves afterwards.
+
+    ``size`` is how many stored bytes were read since the last of these events of ``source``.
+    """
+
+    source: str
     size: int
 
 
@@ -148,6 +159,7 @@ Event = (
     | TransferDone
     | RecordsEnded
     | RowsRead
+    | TypesSought
     | RecordFailed
     | CallFailed
     | CallsPaused

@@ -139,10 +139,12 @@ def parse(text: str) -> S3Url | LocalPath | StdStream:
         return _local_from_file_url(rest)
     if scheme in {"http", "https"}:
         return _parse_https(rest)
-    raise ConfigError(
-        f"{scheme}:// is not a scheme that Haulyard speaks",
-        hint="use s3://bucket/key, a local path, or - for a stream",
-    )
+    hint = "use s3://bucket/key, a local path, or - for a stream"
+    if scheme == "haul":
+        plain = rest.partition("?")[0]
+        hint = "write s3://bucket/key" if "@" in plain else f"write s3://{plain}"
+        raise ConfigError("haul:// is how fsspec's libraries name objects; it means nothing here", hint=hint)
+    raise ConfigError(f"{scheme}:// is not a scheme that Haulyard speaks", hint=hint)
 
 
 def check_bucket(bucket: str) -> str:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 from pyarrow import parquet
+from tests.ingest.shelf import parquet as parquet_of
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Box
 
 PEOPLE = b"id,name\n1,Ann\n2,Bob\n"
 KNOWN = "has all of it already: 1 file loaded before"
+PARQUET = parquet_of({"id": [1, 2]})
 BAD = b"id,name\n1,Ann\n" + b"".join(b"%d,x\n" % n for n in range(2, 2000)) + b"x,Bob\n2001,Cid,9\n"
 
 
@@ -51,7 +53,7 @@ def test_the_same_again_does_nothing_and_something_else_is_refused(haul: Box, pe
     other = haul("ingest", people, "--columns", "name")
     assert other.code == 2
     assert "there is a table people already" in other.err
-    assert "--mode append, replace or upsert" in other.err
+    assert "--mode append, --mode replace or --mode upsert" in other.err
 
 
 def test_programs_get_one_object(haul: Box, people: str) -> None:
@@ -153,13 +155,29 @@ def test_described_columns_are_a_schema_for_the_next_load(haul: Box, people: str
     assert query("SELECT id FROM people ORDER BY 1") == [("1",), ("2",)]
 
 
+def test_types_may_be_given_for_some_columns(haul: Box, people: str) -> None:
+    (haul.cwd / "s.json").write_text('{"id": "DECIMAL(10,2)"}')
+    result = haul("ingest", people, "--schema-file", "s.json")
+    assert result.code == 0, result.err
+    described = query("SELECT column_name, column_type FROM (DESCRIBE people)")
+    assert described == [("id", "DECIMAL(10,2)"), ("name", "VARCHAR")]
+    (haul.cwd / "s.json").write_text('{"nmae": "VARCHAR"}')
+    wrong = haul("ingest", people, "--schema-file", "s.json", "--table", "t")
+    assert wrong.code == 1
+    assert "has no column 'nmae', which the schema has\n  did you mean 'name'?" in wrong.err
+
+
 def test_files_are_validated_without_loading(haul: Box) -> None:
     (haul.cwd / "a.csv").write_bytes(PEOPLE)
     (haul.cwd / "b.parquet").write_bytes(PEOPLE)
     good = haul("ingest", "a.csv", "--validate")
     assert good.code == 0
     assert "csv; 20 B of it were read" in good.out
-    bad = haul("ingest", "a.csv", "b.parquet", "--validate")
+    named = haul("ingest", "a.csv", "b.parquet", "--validate")
+    assert named.code == 0
+    assert "b.parquet is no Parquet, as its name says: it is read as csv" in named.out
+    assert "warning" in named.out
+    bad = haul("ingest", "b.parquet", "--validate", "--format", "parquet")
     assert bad.code == 1
     assert "b.parquet is no Parquet" in bad.out
     missing = haul("ingest", "c.csv", "--validate")
@@ -174,10 +192,13 @@ def test_files_are_validated_without_loading(haul: Box) -> None:
         ("a.parquet", b"", "a.parquet is empty"),
         ("a.json", b"[]", "a.json is empty"),
         ("a.csv", b"<!DOCTYPE html><html>", "a.csv is HTML, not CSV"),
+        ("a.parquet", b"<!DOCTYPE html><html>", "a.parquet is HTML, not Parquet"),
+        ("a.parquet", b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "a.parquet is XML"),
+        ("a.parquet", b"\x89PNG\r\n\x1a\n\0\0", "a.parquet is no Parquet, as its name says, nor any text"),
         ("a.csv", b"\x89PNG\r\n\x1a\n\0\0", "is not UTF-8"),
         ("a.parquet", b"PAR1" + bytes(99) + b"\x09\0\0\0PAR1", "a.parquet is damaged: its footer"),
-        ("a.csv", b"PAR1" + bytes(99) + b"\x09\0\0\0PAR1", "a.csv is Parquet, whatever its name says"),
-        ("a.csv.gz", gzip.compress(PEOPLE)[:-9], "a.csv.gz"),
+        ("a.csv", b"PAR1" + bytes(99) + b"\x09\0\0\0PAR1", "a.csv is damaged: its footer"),
+        ("a.csv.gz", gzip.compress(PEOPLE, mtime=0)[:-9], "a.csv.gz"),
     ],
 )
 def test_validating_sees_what_could_not_be_loaded(haul: Box, name: str, content: bytes, told: str) -> None:
@@ -185,6 +206,47 @@ def test_validating_sees_what_could_not_be_loaded(haul: Box, name: str, content:
     result = haul("ingest", name, "--validate")
     assert result.code == 1
     assert told in result.out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.parquet", PEOPLE, "is no Parquet, as its name says: it is read as csv"),
+        ("a.csv", PARQUET, "is Parquet, whatever its name says, and is read as that"),
+        ("a.parquet", b"<html>", "is HTML, not Parquet"),
+        ("a.parquet", b"", "is empty, and so no Parquet"),
+        ("a.parquet", PARQUET[:-1], "is damaged: it does not end in a footer"),
+    ],
+)
+def test_validating_says_what_a_load_says(haul: Box, name: str, content: bytes, told: str) -> None:
+    (haul.cwd / name).write_bytes(content)
+    checked, loaded = haul("ingest", name, "--validate"), haul("ingest", name)
+    assert told in checked.out
+    assert told in loaded.err
+    assert checked.code == loaded.code
+
+
+def test_a_local_file_that_is_damaged_is_to_be_written_again(haul: Box) -> None:
+    (haul.cwd / "a.parquet").write_bytes(PARQUET[:-1])
+    assert "  write it again" in haul("ingest", "a.parquet").err
+    haul.bucket({"a.parquet": PARQUET[:-1]})
+    assert "  upload it again" in haul("ingest", "s3://b/a.parquet").err
+
+
+def test_times_are_shown_whole(haul: Box) -> None:
+    (haul.cwd / "t.csv").write_bytes(b"at,z\n2013-01-01 05:00:00.123456,2013-01-01T05:00:00.5+02:00\n")
+    told = haul("ingest", "t.csv", "--schema").out
+    assert told.count("2013-01-01 05:00:00.123456 ") >= 2
+    assert told.count("2013-01-01 03:00:00.500000+00:00") == 3
+    assert "TIMESTAMP WITH TIME ZONE" in told
+
+
+def test_a_file_without_rows_is_loaded_and_told(haul: Box) -> None:
+    (haul.cwd / "h.csv").write_bytes(b"id,name\n")
+    result = haul("ingest", "h.csv")
+    assert result.code == 0
+    assert "there are no rows, only columns, in " in result.err
+    assert query("SELECT column_name FROM (DESCRIBE h)") == [("id",), ("name",)]
 
 
 def test_validating_warns_of_what_would_be_rejected_or_read_otherwise(haul: Box) -> None:
@@ -225,6 +287,18 @@ def test_progress_counts_bytes(haul: Box, people: str, monkeypatch: pytest.Monke
     monkeypatch.setattr("haulyard.observe.progress._PATIENCE", 0.0)
     result = haul("ingest", people, "--progress")
     assert "20.0/20.0" in result.err
+    assert "finding types" not in result.err
+    described = haul("ingest", people, "--schema", "--progress")
+    assert "finding types" in described.err
+    assert "2 rows" in described.err
+
+
+def test_progress_says_when_types_are_found_again(haul: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("haulyard.observe.progress._PATIENCE", 0.0)
+    (haul.cwd / "t.csv").write_bytes(b"n\n" + b"1\n" * 999 + b"x\n" + b"1\n" * 999)
+    result = haul("ingest", "t.csv", "--max-rejects", "1", "--progress")
+    assert result.code == 0, result.err
+    assert "finding types" in result.err
 
 
 @pytest.mark.parametrize(
@@ -244,6 +318,11 @@ def test_progress_counts_bytes(haul: Box, people: str, monkeypatch: pytest.Monke
         (["--memory-limit", "much"], "is no size"),
         (["--delimiter", "ab"], "is not one character"),
         (["--columns", "a,,b"], "has an empty name"),
+        (["--where", "id > "], "it ends too early, behind '>'"),
+        (["--names", "a,b,c"], "has 2 columns, and 3 names were given"),
+        (["--encoding", "klingon"], "is not the name of a text encoding"),
+        (["--quote", "é"], "cannot be the quote"),
+        (["--max-rejects", "few"], "invalid int value"),
         (["--schema-file", "none.json"], "No such file"),
         (["--table", "a.b.c"], "is no name of a table"),
         (["--table", "haulyard.t"], "is kept for what was loaded"),

@@ -80,7 +80,7 @@ def test_without_it_before_and_with_it_now_is_another_load(haul: Box, api: ApiSe
     assert haul("ingest", "s3://b/in/reviews.csv").code == 0
     result = haul("ingest", "s3://b/in/reviews.csv", "--embed", "small")
     assert result.code == 2
-    assert "--mode append, replace or upsert" in result.err
+    assert "--mode append, --mode replace or --mode upsert" in result.err
     again = haul("ingest", "s3://b/in/reviews.csv", "--embed", "small", "--mode", "replace")
     assert again.code == 0, again.err
 

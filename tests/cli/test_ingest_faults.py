@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
+from haulyard import Client, S3RateLimit, load_table, read_table
+from haulyard.pacing.budget import ThrottlePatience
 from haulyard.testing.faults import Fault, FaultServer, error_xml
 
 if TYPE_CHECKING:
@@ -56,6 +58,40 @@ def test_what_the_store_refuses_ends_in_its_code(
         result = _ingest(real, server)
     assert result.code == code, result.err
     assert told in result.err
+    assert _is_as_it_was()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests wait for milliseconds of throttling instead of five minutes."""
+    monkeypatch.setattr("haulyard.s3.layers.retry.ThrottlePatience", lambda: ThrottlePatience(0.005))
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("operation", ["HeadObject", "GetObject"])
+def test_throttling_without_end_is_temporary(real: Box, operation: str) -> None:
+    with FaultServer(Fault(operation, attempts="all", status=503, body=error_xml("SlowDown"))) as server:
+        result = _ingest(real, server)
+    assert result.code == 5, result.err
+    # The answer to a HEAD has no body, and so no code of its own.
+    code = "ServiceUnavailable" if operation == "HeadObject" else "SlowDown"
+    assert f"({code}, status 503)" in result.err
+    assert "the store asks for fewer requests" in result.err
+    assert _is_as_it_was()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_throttling_without_end_is_an_error_of_its_own_in_python(real: Box) -> None:
+    fault = Fault("GetObject", attempts="all", status=503, body=error_xml("SlowDown"))
+    with FaultServer(fault) as server:
+        server.objects["bucket", "people.csv"] = PEOPLE
+        settings: Any = {"endpoint_url": server.url, "access_key": "a", "secret_key": "b"}
+        with Client(**settings, state_dir=str(real.cwd)) as client:
+            with pytest.raises(S3RateLimit) as caught:
+                load_table(URL, mode="replace", client=client)
+            with pytest.raises(S3RateLimit):
+                read_table(URL, client=client)
+    assert (caught.value.code, caught.value.key) == ("SlowDown", "people.csv")
     assert _is_as_it_was()
 
 

@@ -20,15 +20,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGE = pages.DOCS / "python-api.md"
+TABLES = pages.DOCS / "tables-in-python.md"
 
 
 @pytest.mark.usefixtures("server")
-@pytest.mark.parametrize("page", [PAGE, pages.DOCS / "tables-in-python.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [PAGE, TABLES], ids=lambda page: page.stem)
 def test_the_programs_print_what_the_page_says(page: Path) -> None:
     with Client() as client:
         if client.exists("s3://demo"):
             client.delete_tree("s3://demo")
             client.remove_bucket("s3://demo")
+    run(page)
+
+
+@pytest.mark.usefixtures("server")
+def test_the_page_about_tables_can_be_run_again() -> None:
+    for _ in range(2):
+        run(TABLES)
+
+
+def run(page: Path) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
     blocks = [block for block in pages.blocks(page) if block.language in {"python", "text"}]
     assert blocks
@@ -67,6 +78,11 @@ def test_every_setting_and_property_is_named() -> None:
 
     words = set(re.findall(r"`(\w+)`", PAGE.read_text(encoding="utf-8")))
     assert words >= SettingOptions.__annotations__.keys() | Properties.__annotations__.keys()
+
+
+def test_every_option_of_tables_is_named() -> None:
+    words = set(re.findall(r"`(\w+)`", TABLES.read_text(encoding="utf-8").partition("## All options")[2]))
+    assert words >= haulyard.TableOptions.__annotations__.keys()
 
 
 def test_every_public_name_exists_and_no_other_does() -> None:

@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 
 from haulyard.client.session import session_of
 from haulyard.events import Warned
-from haulyard.ingest.async_reading import read_options
 from haulyard.ingest.dataset import open_dataset
+from haulyard.ingest.table_options import read_options
 
 if TYPE_CHECKING:
     from haulyard import AsyncClient
-    from haulyard.ingest.async_reading import TableOptions
     from haulyard.ingest.dataset import Dataset
     from haulyard.ingest.model import Piece
+    from haulyard.ingest.table_options import TableOptions
     from haulyard.testing.faults import FaultServer
 
 

@@ -191,7 +191,7 @@ async def test_a_range_that_breaks_off_goes_on(shelf: Shelf, content: bytes) -> 
 
 
 async def test_an_empty_file_is_no_parquet(shelf: Shelf) -> None:
-    with pytest.raises(IngestError, match="is no Parquet"):
+    with pytest.raises(IngestError, match=r"a\.parquet is empty, and so no Parquet"):
         await read(await shelf.dataset(shelf.put("a.parquet", b"")))
 
 

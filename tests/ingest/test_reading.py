@@ -4,8 +4,10 @@ import inspect
 import subprocess
 import sys
 from contextlib import aclosing
+from datetime import datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pandas as pd
@@ -19,8 +21,8 @@ import haulyard
 from haulyard import (
     Client,
     ConfigError,
-    IngestError,
     NotFound,
+    TooManyRejects,
     describe_table,
     read_table,
     read_table_async,
@@ -177,15 +179,61 @@ def test_both_faces_have_the_same_signature(blocking: str, awaited: str) -> None
 async def test_rows_that_do_not_fit_are_an_error_that_tells_them(shelf: Shelf) -> None:
     lines = "\n".join(f"{number},x" for number in range(3000))
     uri = shelf.put("t.csv", f"n,s\n{lines}\n1,2,3\n4\n")
-    with pytest.raises(IngestError, match=r"^2 rows do not fit: s3://bucket/t\.csv line 3002:"):
+    with pytest.raises(TooManyRejects, match=r"^2 rows do not fit: s3://bucket/t\.csv line 3002:"):
         await read_table_async(uri, client=shelf.client)
     told: list[Reject] = []
     table, info = await read_table_async(uri, max_rejects=2, on_reject=told.append, client=shelf.client)
     assert (table.num_rows, info.rows, info.rejected) == (3000, 3000, 2)
     assert [reject.line for reject in told] == [3002, 3003]
-    with pytest.raises(IngestError, match="line 3002"):
+    with pytest.raises(TooManyRejects, match="line 3002"):
         async with aclosing(scan_async(uri, client=shelf.client)) as batches:
             _ = [batch async for batch in batches]
+
+
+@pytest.mark.anyio
+async def test_too_many_rejects_are_an_error_of_their_own(shelf: Shelf) -> None:
+    """Whether all were counted is said: nobody reads to the end for it."""
+    shelf.put("in/a.csv", "n,s\n1,x\n" + "2,y,z\n" * 12)
+    shelf.put("in/b.csv", "n,s\n1,x\n")
+    with pytest.raises(TooManyRejects, match=r"^at least 12 rows do not fit: .* …$") as caught:
+        await read_table_async("s3://bucket/in/", max_rejects=3, client=shelf.client)
+    error = caught.value
+    assert (error.rejected, len(error.first), error.path) == (12, 10, "")
+    assert [reject.line for reject in error.first[:2]] == [3, 4]  # type: ignore[attr-defined]
+    with pytest.raises(TooManyRejects, match=r"^12 rows do not fit"):
+        await read_table_async("s3://bucket/in/a.csv", client=shelf.client)
+    table, info = await read_table_async("s3://bucket/in/", max_rejects=None, client=shelf.client)
+    assert (table.num_rows, info.rejected) == (2, 12)
+
+
+@pytest.mark.anyio
+async def test_what_is_wrong_with_the_next_file_does_not_hide_rejects(shelf: Shelf) -> None:
+    shelf.put("in/a.csv", "n,s\n1,x\n2,y,z\n")
+    shelf.put("in/b.csv", "")
+    with pytest.raises(TooManyRejects, match=r"^at least 1 row does not fit"):
+        await read_table_async("s3://bucket/in/", client=shelf.client)
+
+
+@pytest.mark.anyio
+async def test_times_are_described_in_the_zone_of_their_column(shelf: Shelf) -> None:
+    at = datetime(2013, 7, 1, 12, tzinfo=ZoneInfo("Europe/Vienna"))
+    table = pa.table({"at": pa.array([at, None], pa.timestamp("us", "Europe/Vienna")), "n": [1, 2]})
+    info = await haulyard.describe_table_async(shelf.put("t.parquet", parquet(table)), client=shelf.client)
+    found = info["at"]
+    assert [str(each) for each in (found.minimum, found.maximum, *found.examples)] == [
+        "2013-07-01 12:00:00+02:00"
+    ] * 3
+    assert "Europe/Vienna" in found.type
+
+
+@pytest.mark.anyio
+async def test_there_are_no_more_distinct_values_than_values(shelf: Shelf) -> None:
+    """They are counted approximately, and so much too high for some numbers of rows."""
+    for rows in (700, 1500, 3000):
+        lines = "".join(f"{number},{'' if number % 2 else number}\n" for number in range(rows))
+        info = await haulyard.describe_table_async(shelf.put("t.csv", f"n,m\n{lines}"), client=shelf.client)
+        assert (info["n"].distinct or 0) <= rows
+        assert (info["m"].distinct or 0) <= rows // 2
 
 
 @pytest.mark.anyio

@@ -183,7 +183,10 @@ def test_an_expression_of_arrow_is_taken_as_it_is() -> None:
     ("where", "message"),
     [
         ("", "no condition"),
-        ("i >", "at character"),
+        ("i >", "it ends too early, behind '>'"),
+        ("i > 1 AND  ", "it ends too early, behind 'AND'"),
+        ("  ", "it is empty"),
+        ("'é' = s s i", 'at or near "s", at character 9'),
         ("i > 1 ORDER BY i", "syntax error"),
         ("1) FROM t WHERE (1", "syntax error"),
         ("i > 1; SELECT 1", "syntax error"),

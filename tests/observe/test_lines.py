@@ -17,9 +17,11 @@ from haulyard.events import (
     RecordsEnded,
     RequestDone,
     RequestRetried,
+    RowsRead,
     Throttled,
     TransferDone,
     TransferStarted,
+    TypesSought,
     Warned,
 )
 from haulyard.models import Secret
@@ -76,6 +78,9 @@ ERROR = S3NotFound("s3://b/k is\ngone", bucket="b", key="k", code="NoSuchKey", s
             "object",
             r"delete failed: s3://b/k: s3://b/k is\ngone",
         ),
+        (RowsRead("t", 1000, 5, 7), "debug", "rows", "t: 1,000 rows read, 5 rejected"),
+        (RowsRead("", 9, 0, 7), "debug", "rows", "files: 9 rows read, 0 rejected"),
+        (TypesSought("s3://b/k", 1000), "debug", "types", "s3://b/k: 1,000 bytes read to find types"),
         (RecordsEnded("j", 1000, 5, 7), "debug", "records", "j: 1,000 records done, 5 failed"),
         (
             RecordFailed("1-0-2", "rejected", "HTTP 422: no\nsuch", 422, 1),

@@ -10,7 +10,15 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from haulyard.errors import S3NotFound
-from haulyard.events import BytesMoved, RecordsEnded, TransferDone, TransferStarted, Warned
+from haulyard.events import (
+    BytesMoved,
+    RecordsEnded,
+    RowsRead,
+    TransferDone,
+    TransferStarted,
+    TypesSought,
+    Warned,
+)
 from haulyard.observe.progress import Progress, RecordProgress
 from haulyard.observe.subscribers import Subscribers
 
@@ -179,4 +187,24 @@ def test_records_that_ended_at_once_have_no_rate() -> None:
     bar(RecordsEnded("j", 20, 0, 100))
     bar._bar.refresh()
     assert "20 records, 0/s]" in screen.last()
+    bar.close()
+
+
+def test_a_bar_of_rows_says_when_files_are_read_to_find_types() -> None:
+    screen, clock = Screen(), Clock()
+    bar = RecordProgress(screen, "rows", clock=clock)
+    bar.expect(1, 4096)
+    clock.now = 1.0
+    bar(RowsRead("t", 100, 0, 3072))
+    bar(TypesSought("a.csv", 512))
+    bar(TypesSought("a.csv", 512))
+    bar._bar.refresh()
+    assert "1.00k/4.00k" in screen.last()
+    assert "finding types" in screen.last()
+    bar(RowsRead("t", 0, 0, -3072))
+    bar(RowsRead("t", 10, 0, 2048))
+    bar._bar.refresh()
+    assert "2.00k/4.00k" in screen.last()
+    assert "10 rows" in screen.last()
+    assert "finding types" not in screen.last()
     bar.close()

@@ -73,7 +73,7 @@ def _configure_table(parser: ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="so many rows may not fit (0); -1 for any number",
+        help="leave out up to N rows that do not fit (0: load nothing); -1 for any number",
     )
     add("--rejects", default="", metavar="FILE", help="where rows go that do not fit (TABLE_rejects.jsonl)")
     add("--memory-limit", default="", metavar="SIZE", help="memory for reading and for DuckDB (512MiB)")
@@ -87,7 +87,7 @@ def _configure_reading(parser: ArgumentParser) -> None:
         "--schema-file",
         default="",
         metavar="FILE",
-        help="names and types: from --schema --json, JSON or TOML",
+        help="types of all columns or some: what --schema --json prints, or JSON or TOML of names and types",
     )
     add(
         "--on-drift",

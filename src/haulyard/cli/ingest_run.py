@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from haulyard.cli import exits, ingest_show
+from haulyard.cli.ingest_words import speaking_flags, warning_of_flags
 from haulyard.client.session import Session
 from haulyard.errors import TooManyRejects
 from haulyard.ingest.dataset import check_installed, open_dataset
@@ -32,7 +33,7 @@ class _OnConnections(Session):
 
     def __init__(self, context: Context) -> None:
         # Their warnings were told when the command began.
-        super().__init__(replace(context.settings, warnings=()), context.emit)
+        super().__init__(replace(context.settings, warnings=()), warning_of_flags(context.emit))
         self._context = context
 
     def connection(self, *, source: bool = False) -> Connection:
@@ -41,6 +42,11 @@ class _OnConnections(Session):
 
 async def ingest(options: Options, context: Context) -> int:
     """Load, or look."""
+    with speaking_flags():
+        return await _ingest(options, context)
+
+
+async def _ingest(options: Options, context: Context) -> int:
     check_installed("pyarrow", "duckdb")
     session = _OnConnections(context)
     if options.validate:
@@ -117,7 +123,7 @@ async def _load(
                 from haulyard.ingest.embedding.enrichment import Embedder
 
                 embedder = Embedder(session, options.embedding, expect)
-            return await load(dataset, database, order, context.emit, embedder, expect=expect)
+            return await load(dataset, database, order, session.emit, embedder, expect=expect)
 
 
 async def _export(
@@ -126,7 +132,7 @@ async def _export(
     order = destination.order(options.rejects, options.max_rejects, options.where or None)
     with context.progress("rows") as expect:
         expect(len(dataset.files), dataset.size)
-        return await export(dataset, session, destination, order, context.emit, raw=context.output.raw)
+        return await export(dataset, session, destination, order, session.emit, raw=context.output.raw)
 
 
 def read_options(options: Options) -> ReadOptions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from haulyard.cli import ingest_embed
@@ -80,6 +81,9 @@ def _short(value: Any) -> str:  # noqa: ANN401 -- of whatever type a column is
     if value is None:
         return ""
     text = escape(str(value))
+    if isinstance(value, datetime):
+        # Cut, it would look like another time.
+        return text
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 

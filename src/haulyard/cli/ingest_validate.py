@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from haulyard.cli.findings import Diagnosis, Finding, failure
 from haulyard.cli.formats import human_size
+from haulyard.cli.ingest_words import in_flags
 from haulyard.errors import HaulError
 from haulyard.ingest.dataset import open_dataset
 from haulyard.ingest.examining import first_look
@@ -28,8 +30,9 @@ async def validate(options: Options, reading: ReadOptions, session: Session, con
     findings: list[Finding] = []
 
     def tell(*found: Finding) -> None:
-        findings.extend(found)
-        context.output.results(found)
+        told = [replace(each, hint=in_flags(each.hint)) for each in found]
+        findings.extend(told)
+        context.output.results(told)
 
     buckets = {end.bucket: end for end in map(parse, options.sources) if isinstance(end, S3Url)}
     if buckets and not await _check_buckets(buckets, context, tell):

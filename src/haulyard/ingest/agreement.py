@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from haulyard.errors import IngestError
 from haulyard.ingest.conforming import fitted
-from haulyard.ingest.drift import Columns, check_known, check_names, lossless, united
+from haulyard.ingest.drift import Columns, check_known, check_names, check_pinned, lossless, pinned_in, united
 from haulyard.ingest.model import ConvergedLaterError
 from haulyard.records.formats.detection import format_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -26,12 +25,21 @@ class Agreement:
     """What is known of the columns so far.
 
     Without a schema in ``shaper`` the first piece decides, and with ``is_widening`` the widest of all.
+    ``more`` is called where ``options.schema`` does not name all columns; None where that is known.
     """
 
-    def __init__(self, options: ReadOptions, shaper: Shaper, *, is_widening: bool = False) -> None:
+    def __init__(
+        self,
+        options: ReadOptions,
+        shaper: Shaper,
+        *,
+        is_widening: bool = False,
+        more: Callable[[], None] | None = None,
+    ) -> None:
         self._options = options
         self._shaper = shaper
         self._is_widening = is_widening
+        self._more = more
         #: The columns of each file that is being read; of Parquet with their types.
         self._found: dict[SourceFile, tuple[str, ...]] = {}
         self._typed: dict[SourceFile, Columns] = {}
@@ -54,7 +62,7 @@ class Agreement:
 
         Raises:
             IngestError: The file's columns differ in a way that is not allowed.
-            ConvergedLaterError: The columns found so far cannot hold what came.
+            ConvergedLaterError: The columns known so far cannot hold what came.
         """
         source = piece.source
         if source not in self._checked and (source in self._typed or self._is_regular(source)):
@@ -112,32 +120,30 @@ class Agreement:
         if self._options.columns is not None and self._options.schema is None and drift != "add-columns":
             check_known(source.uri, self._options.columns, tuple(own))
         names = self._wanted(own)
-        if self._options.schema is not None:
-            self._check_pinned(source, names, self._options.schema)
         if self._first is None:
             self._first = source.uri, names
         else:
             check_names(*self._first, source.uri, names, drift)
+        if self._options.schema is not None and self._more is not None:
+            self._check_pinned(source, names, self._options.schema, self._more)
         typed = self._typed.get(source)
-        if typed is None or self._options.schema is not None:
+        if typed is None or (self._options.schema is not None and self._more is not None):
             return
         import pyarrow as pa
 
-        typed = Columns(source.uri, pa.schema([f for f in typed.schema if f.name in set(names)]))
+        own_types = pinned_in(typed.schema, self._options.schema)
+        typed = Columns(source.uri, pa.schema([f for f in own_types if f.name in set(names)]))
         self._parquet = typed if self._parquet is None else united(self._parquet, typed, drift)
 
-    def _check_pinned(self, source: SourceFile, names: Sequence[str], schema: pa.Schema) -> None:
-        if self._options.columns is None and (more := [name for name in names if name not in schema.names]):
-            raise IngestError(
-                f"{source.uri} has a column {more[0]!r}, which the schema has not",
-                hint="add it to the schema, or name the columns that are wanted",
-            )
-        missing = [name for name in schema.names if name not in names]
-        if missing and self._options.on_drift != "add-columns":
-            raise IngestError(
-                f"{source.uri} has no column {missing[0]!r}, which the schema has",
-                hint="--on-drift add-columns makes nulls where a file lacks a column",
-            )
+    def _check_pinned(
+        self, source: SourceFile, names: Sequence[str], schema: pa.Schema, more: Callable[[], None]
+    ) -> None:
+        columns = self._options.columns
+        wanted = schema.names if columns is None else [name for name in schema.names if name in columns]
+        check_pinned(source.uri, wanted, names, self._options.on_drift)
+        if not set(names) <= set(schema.names):
+            more()
+            raise ConvergedLaterError
 
     def _wanted(self, names: Mapping[str, None]) -> tuple[str, ...]:
         columns = self._options.columns

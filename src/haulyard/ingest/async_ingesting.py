@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Unpack
 from haulyard.client.async_client import AsyncClient
 from haulyard.client.session import session_of
 from haulyard.errors import ConfigError
-from haulyard.ingest.async_reading import TableOptions, read_options
 from haulyard.ingest.dataset import check_installed, open_dataset
+from haulyard.ingest.table_options import TableOptions, check_options, listing_options, read_options, strings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from haulyard.ingest.where import Where
 
 
+@listing_options
 async def load_table_async(
     sources: Sources,
     *,
@@ -61,7 +62,7 @@ async def load_table_async(
             the database.
         embedding: A column of vectors to be added.
         client: As in `read_table_async`.
-        options: How files become rows (`TableOptions`). Half of ``memory`` is for DuckDB.
+        options: How files become rows (`haulyard.TableOptions`). Half of ``memory`` is for DuckDB.
 
     Raises:
         TooManyRejects: More rows than ``max_rejects`` do not fit; nothing was loaded.
@@ -70,11 +71,13 @@ async def load_table_async(
         IngestError: A file is damaged or was replaced while it was read, files differ, or a key is there
             twice; nothing was loaded.
         ConfigError: An argument makes no sense, a library is missing, or the table is of something else.
+        TypeError: There is no such option.
 
     Example:
         >>> loaded = await load_table_async("s3://demo/flights.csv", db="demo.duckdb")
         >>> print(loaded.table, loaded.rows_loaded)
     """
+    check_options(load_table_async, options)
     check_installed("pyarrow", "duckdb")
     from haulyard.ingest.embedding.enrichment import Embedder
     from haulyard.ingest.loading import Order, load, rejects_beside, shares
@@ -85,21 +88,15 @@ async def load_table_async(
         raise ConfigError("mode='upsert' and key go together", hint="write mode='upsert', key=['id']")
     names, path = _names(sources), os.fspath(db)
     name = TableName.parse(table) if table else table_for(names)
+    file = os.fspath(rejects) or rejects_beside(path, name)
+    order = Order(name, mode, file, strings("key", key), force, max_rejects, where)
     async with _opened(names, columns, client, options) as (dataset, session):
-        order = Order(
-            name,
-            mode,
-            os.fspath(rejects) or rejects_beside(path, name),
-            tuple(key),
-            force,
-            max_rejects,
-            where,
-        )
         embedder = None if embedding is None else Embedder(session, embedding)
         async with open_database(path, shares(options.get("memory", 0)).database) as database:
             return await load(dataset, database, order, session.emit, embedder)
 
 
+@listing_options
 async def export_table_async(
     sources: Sources,
     to: StrPath,
@@ -122,23 +119,25 @@ async def export_table_async(
         rejects: The file of JSON Lines for rows that do not fit; by default ``to`` with ``.rejects.jsonl``
             behind it, in the current directory where that is in S3.
         client: As in `read_table_async`.
-        options: How files become rows (`TableOptions`).
+        options: How files become rows (`haulyard.TableOptions`).
 
     Raises:
         TooManyRejects: As in `load_table_async`; nothing was written.
         NotFound: As in `load_table_async`.
         IngestError: As in `load_table_async`, or the file cannot be written or hold the rows.
         ConfigError: An argument makes no sense, or a library is missing.
+        TypeError: There is no such option.
 
     Example:
         >>> await export_table_async("s3://demo/flights.csv", "s3://demo/flights.parquet")
     """
+    check_options(export_table_async, options)
     check_installed("pyarrow")
     from haulyard.ingest.exporting import Destination, export
 
     destination = Destination.parse(os.fspath(to))
+    order = destination.order(os.fspath(rejects), max_rejects, where)
     async with _opened(_names(sources), columns, client, options) as (dataset, session):
-        order = destination.order(os.fspath(rejects), max_rejects, where)
         return await export(dataset, session, destination, order, session.emit)
 
 

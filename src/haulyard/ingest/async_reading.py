@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from haulyard.client.async_client import AsyncClient
 from haulyard.client.session import session_of
 from haulyard.errors import ConfigError
 from haulyard.ingest.dataset import check_installed, open_dataset
-from haulyard.ingest.model import ReadOptions
+from haulyard.ingest.table_options import check_options, listing_options, read_options
 from haulyard.ingest.tallying import Tally
 from haulyard.records.reading_streams import in_thread
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from haulyard.client.arguments import StrPath
     from haulyard.ingest.dataset import Dataset
-    from haulyard.ingest.model import Drift, Reject
+    from haulyard.ingest.model import Reject
     from haulyard.ingest.schema import SchemaInfo
+    from haulyard.ingest.table_options import TableOptions
     from haulyard.ingest.where import Where
 
     #: One source, or several.
@@ -33,43 +34,14 @@ if TYPE_CHECKING:
 _MODULES: Final = {"arrow": (), "pandas": ("pandas",), "polars": ("polars",), "duckdb": ("duckdb",)}
 
 
-class TableOptions(TypedDict, total=False):
-    """How files become rows; all is found out that is not given.
-
-    ``format`` and ``compression`` (``"none"`` takes the bytes as they are), ``encoding`` by the names of
-    Python, ``delimiter``, ``quote`` (``""`` for none) and ``escape``. ``header`` False says that the first
-    line is a row; ``names`` are the columns then. ``schema`` pins names and types, ``nulls`` are the texts
-    that mean null. ``on_drift`` says what becomes of files whose columns differ: ``fail``, ``widen`` to
-    types that hold both, or ``add-columns``, which also takes columns that some files lack. ``hive=False``
-    makes no columns of directories like ``year=2026``. ``memory`` bounds what is held besides the table
-    itself, in bytes (512 MiB). ``manifest`` lists what is read of the only source; ``recursive`` takes what
-    lies below a prefix that does not end in a slash.
-    """
-
-    format: Literal["", "csv", "tsv", "jsonl", "json", "parquet"]
-    compression: Literal["", "gzip", "zstd", "bz2", "none"]
-    encoding: str
-    delimiter: str
-    quote: str
-    escape: str
-    header: bool | None
-    names: Sequence[str]
-    schema: pa.Schema | None
-    nulls: Sequence[str]
-    on_drift: Drift
-    hive: bool
-    memory: int
-    manifest: StrPath
-    recursive: bool
-
-
+@listing_options
 async def read_table_async(
     sources: Sources,
     *,
     columns: Sequence[str] | None = None,
     where: Where | None = None,
     as_: Kind = "arrow",
-    max_rejects: int = 0,
+    max_rejects: int | None = 0,
     on_reject: Callable[[Reject], None] | None = None,
     client: AsyncClient | None = None,
     **options: Unpack[TableOptions],
@@ -86,41 +58,45 @@ async def read_table_async(
         where: Only rows of which this is true: what SQL has behind WHERE, in the meaning of DuckDB, or an
             expression of ``pyarrow.compute``.
         as_: ``arrow`` (a ``pyarrow.Table``), ``pandas``, ``polars`` (data frames) or ``duckdb`` (a relation).
-        max_rejects: How many rows that do not fit may be left out.
+        max_rejects: How many rows that do not fit may be left out; None for any number.
         on_reject: Is called with each of these.
         client: Whose settings, keys and connections are used; one of its own by default.
-        options: How files become rows (`TableOptions`).
+        options: How files become rows (`haulyard.TableOptions`).
 
     Returns:
         The table, and what is known of its columns.
 
     Raises:
         NotFound: There is nothing to read; the hint names the nearest that exist.
-        IngestError: More rows than ``max_rejects`` do not fit, a file is damaged or was replaced while it was
-            read, or files differ.
+        TooManyRejects: More rows than ``max_rejects`` do not fit.
+        IngestError: A file is damaged or was replaced while it was read, or files differ.
         ConfigError: An argument makes no sense, or a library is missing.
+        TypeError: There is no such option.
 
     Example:
         >>> table, info = await read_table_async("s3://demo/flights.csv", where="dep_delay > 60")
     """
+    check_options(read_table_async, options)
     if as_ not in _MODULES:
         raise ConfigError(f"as_={as_!r} is not allowed", hint=f"give one of {', '.join(_MODULES)}")
     check_installed("pyarrow", *_MODULES[as_])
+    tally = Tally(max_rejects, on_reject)
     async with _opened(sources, columns, client, options) as dataset:
         from haulyard.ingest.gathering import gathered  # which needs pyarrow
 
-        table, info = await gathered(dataset, where, max_rejects, on_reject)
+        table, info = await gathered(dataset, where, tally)
     if as_ == "arrow":
         return table, info
     return await in_thread(lambda: _converted(table, as_)), info
 
 
+@listing_options
 async def scan_async(
     sources: Sources,
     *,
     columns: Sequence[str] | None = None,
     where: Where | None = None,
-    max_rejects: int = 0,
+    max_rejects: int | None = 0,
     on_reject: Callable[[Reject], None] | None = None,
     client: AsyncClient | None = None,
     **options: Unpack[TableOptions],
@@ -141,20 +117,21 @@ async def scan_async(
 
     Raises:
         NotFound: As in `read_table_async`.
-        IngestError: As in `read_table_async`; batches may have come before.
+        TooManyRejects: As in `read_table_async`; batches may have come before.
+        IngestError: Likewise.
         ConfigError: As in `read_table_async`.
     """
+    check_options(scan_async, options)
     check_installed("pyarrow")
+    tally = Tally(max_rejects, on_reject)
     async with _opened(sources, columns, client, options) as dataset:
         schema = await dataset.schema()
-        tally = Tally(max_rejects)
         is_empty = True
         async with aclosing(dataset.pieces(schema, where)) as pieces:
             async for piece in pieces:
-                tally.count(piece.rejects)
-                if on_reject is not None:
-                    for reject in piece.rejects:
-                        on_reject(reject)
+                if tally.count(piece.rejects):
+                    raise await tally.too_many(pieces)
+                tally.tell(piece.rejects)
                 if piece.batch.num_rows:
                     is_empty = False
                     yield piece.batch
@@ -164,6 +141,7 @@ async def scan_async(
             yield pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
 
 
+@listing_options
 async def describe_table_async(
     sources: Sources,
     *,
@@ -186,6 +164,7 @@ async def describe_table_async(
         IngestError: A file is damaged or was replaced, or files differ.
         ConfigError: As in `read_table_async`.
     """
+    check_options(describe_table_async, options)
     check_installed("pyarrow", "duckdb")
     async with _opened(sources, columns, client, options) as dataset:
         return await dataset.describe()
@@ -210,23 +189,6 @@ async def _opened(
         manifest=os.fspath(options.get("manifest", "")),
         recursive=options.get("recursive", False),
     )
-
-
-def read_options(columns: Sequence[str] | None, options: TableOptions) -> ReadOptions:
-    """Return how files are read.
-
-    Raises:
-        TypeError: There is no such option.
-    """
-    given: dict[str, Any] = {
-        name: value for name, value in options.items() if name not in {"manifest", "recursive"}
-    }
-    for name in ("names", "nulls"):
-        if name in given:
-            given[name] = tuple(given[name])
-    if isinstance(columns, str):
-        raise ConfigError(f"columns={columns!r} is one text", hint=f"write columns=[{columns!r}]")
-    return ReadOptions(columns=None if columns is None else tuple(columns), **given)
 
 
 def _converted(table: pa.Table, kind: Kind) -> Any:  # noqa: ANN401 -- of one of three libraries

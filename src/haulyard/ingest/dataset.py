@@ -10,13 +10,15 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from haulyard.errors import ConfigError
+from haulyard.events import RowsRead, ignore
 from haulyard.ingest.agreement import Agreement
 from haulyard.ingest.conforming import Shaper
 from haulyard.ingest.drift import check_known
 from haulyard.ingest.file_reading import pieces_of
-from haulyard.ingest.model import ReadOptions
+from haulyard.ingest.model import ConvergedLaterError, ReadOptions
 from haulyard.ingest.partitions import partition_types
-from haulyard.ingest.profiling import columns_of
+from haulyard.ingest.profiling import columns_of, names_of
+from haulyard.ingest.remarks import Remarks
 from haulyard.ingest.sources import find_files
 from haulyard.ingest.surroundings import Surroundings
 from haulyard.records.reading_ahead import opened_ahead
@@ -63,6 +65,7 @@ async def open_dataset(
         ConfigError: A source cannot be understood, or the extra ``data`` is not installed.
     """
     check_installed("pyarrow")
+    options.check()
     found = await find_files(session, sources, options, manifest=manifest, recursive=recursive)
     return Dataset(found, options, session.emit)
 
@@ -92,6 +95,8 @@ class Dataset:
         self._tails = found.tails
         self._partitions = partition_types(found.files)
         self._all: pa.Schema | None = None
+        #: Whether there are columns that ``options.schema`` does not name; None where nobody knows yet.
+        self._is_partly: bool | None = None
 
     @property
     def size(self) -> int:
@@ -141,14 +146,17 @@ class Dataset:
             from haulyard.ingest.where import Condition
 
             condition = Condition(where)
-        schema = self.options.schema if schema is None else schema
+        if schema is None and self.options.schema is not None:
+            schema = self._pinned(self.options.schema, condition)
         shaper = await self._shaper(schema, condition)
-        order = Agreement(self.options, shaper, is_widening=widening)
+        more = None if self._is_partly else self._found_more
+        order = Agreement(self.options, shaper, is_widening=widening, more=more)
+        remarks = Remarks()
         with self._lanes() as lanes:
 
             def read(source: SourceFile) -> AsyncGenerator[Piece]:
                 memory = self._weigh(source)
-                around = Surroundings(self.options, lanes, self._emit, memory, self._tails)
+                around = Surroundings(self.options, lanes, self._emit, memory, self._tails, remarks)
                 return pieces_of(source, around, shaper, order.found)
 
             files = opened_ahead(
@@ -162,17 +170,44 @@ class Dataset:
                 async for opened in files:
                     async with aclosing(opened.blocks()) as blocks:
                         async for piece in blocks:
+                            remarks.take(piece)
                             yield order.agreed(piece)
                     order.ended(opened.source)
             order.finished()
+        remarks.tell(self._emit)
+
+    def _pinned(self, schema: pa.Schema, condition: Condition | None) -> pa.Schema:
+        """Return what is wanted of the columns that the options pin, as far as is known all that there are.
+
+        Raises:
+            ConvergedLaterError: There are others.
+        """
+        wanted = self.options.columns
+        is_enough = wanted is None or set(wanted) <= set(schema.names)
+        if self._is_partly or not is_enough or not (condition is None or condition.suits(schema)):
+            self._found_more()
+            raise ConvergedLaterError
+        import pyarrow as pa
+
+        return schema if wanted is None else pa.schema([schema.field(name) for name in wanted])
 
     async def describe(self) -> SchemaInfo:
         """Read all rows once, in bounded memory, and say of each column what is in it."""
         from haulyard.ingest.describing import described
 
         schema = await self.schema()
-        async with aclosing(self.pieces(schema)) as pieces:
+        async with aclosing(self._told(schema)) as pieces:
             return await described(pieces, schema, len(self.files))
+
+    async def _told(self, schema: pa.Schema) -> AsyncGenerator[Piece]:
+        """Yield all pieces, and tell of each."""
+        rows = rejected = 0
+        async with aclosing(self.pieces(schema)) as pieces:
+            async for piece in pieces:
+                rows += piece.batch.num_rows
+                rejected += len(piece.rejects)
+                self._emit(RowsRead("", rows, rejected, piece.stored))
+                yield piece
 
     async def _shaper(self, schema: pa.Schema | None, condition: Condition | None) -> Shaper:
         """Return what makes batches; of what only the condition needs, the types are those of all files."""
@@ -186,7 +221,7 @@ class Dataset:
 
     async def _columns(self) -> pa.Schema:
         """Return all columns of all files, whichever are wanted."""
-        if self.options.schema is not None:
+        if self.options.schema is not None and not await self._has_more(self.options.schema):
             return self.options.schema
         if self._all is None:
             with self._lanes() as lanes:
@@ -195,6 +230,25 @@ class Dataset:
                 wanted = self.options.columns
                 self._all = await columns_of(self.files, around, self._partitions, wanted)
         return self._all
+
+    def _found_more(self) -> None:
+        self._is_partly = True
+
+    async def _has_more(self, schema: pa.Schema) -> bool:
+        """Whether files have columns whose types ``schema`` does not pin; the first of them is asked."""
+        if self._is_partly is None:
+            wanted = self.options.columns
+            if self.options.on_drift == "add-columns" or not self.files:
+                self._is_partly = True
+            elif wanted is not None:
+                self._is_partly = not set(wanted) <= set(schema.names)
+            else:
+                with self._lanes() as lanes:
+                    around = Surroundings(
+                        replace(self.options, columns=None), lanes, ignore, _LEAST, self._tails
+                    )
+                    self._is_partly = not set(await names_of(self.files[0], around)) <= set(schema.names)
+        return self._is_partly
 
     def _remaining(self, shaper: Shaper, condition: Condition | None) -> Iterator[SourceFile]:
         """Yield the files that may have rows which are wanted."""

@@ -41,9 +41,10 @@ async def described(pieces: AsyncGenerator[Piece], schema: pa.Schema, files: int
             str(field.type),
             field.nullable,
             rows - count,
-            minimum,
-            maximum,
-            distinct,
+            _in_zone(minimum, field.type),
+            _in_zone(maximum, field.type),
+            # Approximately there may be more of them than values.
+            min(distinct, count),
             tuple(bridge.examples[number]),
         )
         for number, (field, (count, minimum, maximum, distinct)) in enumerate(
@@ -51,6 +52,13 @@ async def described(pieces: AsyncGenerator[Piece], schema: pa.Schema, files: int
         )
     )
     return SchemaInfo(columns, rows, bridge.rejected, 0, files, is_complete=True)
+
+
+def _in_zone(value: Any, kind: pa.DataType) -> Any:  # noqa: ANN401 -- of whatever type a column is
+    """Return a time that DuckDB gave in UTC in the zone of its column, as the examples are."""
+    if value is None or not (pa.types.is_timestamp(kind) and kind.tz):
+        return value
+    return pa.scalar(value, kind).as_py()
 
 
 class _Bridge:

@@ -44,7 +44,7 @@ def united(one: Columns, other: Columns, drift: Drift, wanted: Container[str] | 
                 f"and that of {one.uri} is {known.type}",
                 hint=""
                 if common is None
-                else f"--on-drift widen makes {common} of both, or --schema-file pins a type",
+                else f"on_drift='widen' makes {common} of both, or schema= pins a type",
             )
         fields[field.name] = known.with_type(common)
     import pyarrow as pa
@@ -66,9 +66,31 @@ def check_names(
             if name not in known:
                 raise IngestError(
                     f"{lacking} has no column {name!r}, and {having} has one",
-                    hint="--on-drift add-columns makes nulls where a file lacks a column; "
-                    "--columns reads only those that all have",
+                    hint="on_drift='add-columns' makes nulls where a file lacks a column; "
+                    "columns= reads only those that all have",
                 )
+
+
+def pinned_in(schema: pa.Schema, pinned: pa.Schema | None) -> pa.Schema:
+    """Return the columns of ``schema``, of the types that ``pinned`` gives to some or all of them."""
+    import pyarrow as pa
+
+    if pinned is None:
+        return schema
+    names = set(pinned.names)
+    return pa.schema([pinned.field(field.name) if field.name in names else field for field in schema])
+
+
+def check_pinned(where: str, pinned: Sequence[str], names: Sequence[str], drift: Drift) -> None:
+    """Raise IngestError where a column that is pinned does not exist, and ``drift`` does not allow it."""
+    known = set(names)
+    missing = [name for name in pinned if name not in known]
+    if missing and drift != "add-columns":
+        near = nearest(missing[0], [name for name in names if name not in pinned])
+        raise IngestError(
+            f"{where} has no column {missing[0]!r}, which the schema has",
+            hint=f"did you mean {near!r}?" if near else "on_drift='add-columns' makes nulls of it",
+        )
 
 
 def check_known(where: str, wanted: Sequence[str], names: Sequence[str]) -> None:

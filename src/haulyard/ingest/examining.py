@@ -7,12 +7,12 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from haulyard.errors import IngestError
 from haulyard.events import Warned, ignore
 from haulyard.ingest.fetching import fetch
-from haulyard.ingest.parquet_footer import NotParquetError, read_footer
+from haulyard.ingest.file_reading import examine, unnamed_footer
+from haulyard.ingest.surroundings import Surroundings
 from haulyard.models import ByteRange
-from haulyard.records.formats.detection import HEAD, PARQUET_MAGIC, compression_of, format_of
+from haulyard.records.formats.detection import HEAD, PARQUET_MAGIC, compression_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _MEMORY: Final = 1024**2
 #: Stored bytes of text that are read at most: a row may be longer, and then nothing is known of it.
 _MOST: Final = 4 * 1024**2
-_SAYS: Final = "--format says what it is"
 
 
 class Look(NamedTuple):
@@ -48,36 +47,34 @@ async def first_look(source: SourceFile, options: ReadOptions) -> Look:
     """Read the footer of Parquet, or the first rows of text, and say what the file is.
 
     Raises:
-        IngestError: It is empty, damaged, a page, not in its encoding, or its name lies about Parquet.
+        IngestError: It is empty, damaged, a page, not in its encoding, or not what ``options.format`` says.
         ConfigError: An option is wrong.
         S3Error: The store gave up.
     """
-    head = await fetch(source, ByteRange(0, min(source.size, HEAD))) if source.size else b""
-    is_parquet = bytes(head[:4]) == PARQUET_MAGIC
-    if (options.format or format_of(source.key)) == "parquet":
-        try:
-            footer = await read_footer(source) if source.size else None
-        except NotParquetError:
-            footer = None
+    events: list[Event] = []
+    with ThreadPoolExecutor(1, thread_name_prefix="haulyard-ingest") as lanes:
+        around = Surroundings(options, lanes, events.append, _MEMORY)
+        opened = await examine(source, around)
+        footer, head = opened.footer, b""
+        if footer is None and source.size:
+            head = bytes(await fetch(source, ByteRange(0, min(source.size, HEAD))))
+            if head[:4] == PARQUET_MAGIC:
+                footer = await unnamed_footer(source, around)
         if footer is None:
-            what = "is no Parquet, whatever its name says" if source.size else "is empty, and so no Parquet"
-            raise IngestError(f"{source.uri} {what}", hint=_SAYS)
-        return Look("parquet", "", len(footer.held))
-    if not is_parquet:
-        return await _text(source, bytes(head), options)
-    if options.format or format_of(source.key):
-        raise IngestError(f"{source.uri} is Parquet, whatever its name says", hint=_SAYS)
-    return Look("parquet", "", len((await read_footer(source)).held))
+            look = await _text(source, head, around._replace(options=opened.options))
+        else:
+            look = Look("parquet", "", len(footer.held))
+    return look._replace(warnings=tuple(event for event in events if isinstance(event, Warned)))
 
 
-async def _text(source: SourceFile, head: bytes, options: ReadOptions) -> Look:
-    """Let the first rows be read as a load would."""
+async def _text(source: SourceFile, head: bytes, around: Surroundings) -> Look:
+    """Let the first rows be read as a load would; what there is to say is told by ``around.emit``."""
     from haulyard.ingest.text import text_pieces
     from haulyard.ingest.text.streams import Lane, opened
 
     read = 0
-    events: list[Event] = []
-    options = replace(options, memory=_MEMORY)
+    lanes, emit = around.lanes, around.emit
+    options = replace(around.options, memory=_MEMORY)
 
     async def chunks() -> AsyncGenerator[Buffer]:
         nonlocal read
@@ -90,23 +87,19 @@ async def _text(source: SourceFile, head: bytes, options: ReadOptions) -> Look:
             read += len(piece)
             yield piece
 
-    with ThreadPoolExecutor(1, thread_name_prefix="haulyard-ingest") as lanes:
-        async with aclosing(chunks()) as stream:
-            file = await opened(source, stream, options, Lane(lanes), lambda _: None, ignore)
-        async with (
-            aclosing(chunks()) as stream,
-            aclosing(
-                text_pieces(source, stream, options, options.schema, lanes, emit=events.append)
-            ) as pieces,
-        ):
-            try:
-                piece = await anext(pieces, None)
-            except _EnoughError:
-                piece = None
-                events.append(Warned(f"its first row is longer than {_MOST // 1024**2} MiB"))
+    async with aclosing(chunks()) as stream:
+        file = await opened(source, stream, options, Lane(lanes), lambda _: None, ignore)
+    async with (
+        aclosing(chunks()) as stream,
+        aclosing(text_pieces(source, stream, options, options.schema, lanes, emit=emit)) as pieces,
+    ):
+        try:
+            piece = await anext(pieces, None)
+        except _EnoughError:
+            piece = None
+            emit(Warned(f"its first row is longer than {_MOST // 1024**2} MiB"))
     if piece is not None and piece.rejects:
         first = piece.rejects[0]
-        events.append(Warned(f"line {first.line}: {first.reason}", hint="such rows are rejected"))
+        emit(Warned(f"line {first.line}: {first.reason}", hint="such rows are rejected"))
     packed = options.compression or compression_of(source.key, head) or ""
-    warnings = tuple(event for event in events if isinstance(event, Warned))
-    return Look(file.form, "" if packed == "none" else packed, read, warnings)
+    return Look(file.form, "" if packed == "none" else packed, read)

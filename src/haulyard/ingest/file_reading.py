@@ -10,18 +10,19 @@ from haulyard.errors import ConfigError, IngestError
 from haulyard.events import Warned
 from haulyard.ingest.engines import PARQUET, TEXT, imported
 from haulyard.ingest.fetching import Stream, fetch
-from haulyard.ingest.parquet_footer import WHOLE, NotParquetError, read_footer
+from haulyard.ingest.parquet_footer import WHOLE, NotParquetError, again, read_footer
 from haulyard.ingest.parquet_reading import parquet_pieces
 from haulyard.records.formats.detection import PARQUET_MAGIC, format_of, promised_compression
 from haulyard.records.reading_streams import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from haulyard.ingest.conforming import Shaper
     from haulyard.ingest.model import Piece, ReadOptions, SourceFile
     from haulyard.ingest.parquet_footer import Footer
     from haulyard.ingest.surroundings import Found, Surroundings
+    from haulyard.ingest.text.evidence import Evidence
     from haulyard.models.body import Buffer
 
 
@@ -49,12 +50,17 @@ async def examine(source: SourceFile, around: Surroundings) -> Opened:
     except NotParquetError as error:
         if options.format:
             raise IngestError(
-                f"{source.uri} is no Parquet", hint="leave the format out, and it is found out"
+                f"{source.uri} is no Parquet", hint="leave format= out, and it is found out"
             ) from None
+        if not error.head:
+            raise IngestError(f"{source.uri} is empty, and so no Parquet", hint=again(source)) from None
+        from haulyard.ingest.text.content import check_markup  # which needs pyarrow, as reading does
+
+        check_markup("parquet", error.head, source.uri)
         found = format_of("", error.head) or "csv"
-        if b"\0" in error.head or not error.head:
+        if b"\0" in error.head:
             raise IngestError(
-                f"{source.uri} is no Parquet, as its name says, nor any text", hint="upload it again"
+                f"{source.uri} is no Parquet, as its name says, nor any text", hint=again(source)
             ) from None
         around.emit(Warned(f"{source.uri} is no Parquet, as its name says: it is read as {found}"))
         return Opened(None, replace(options, format=found))
@@ -106,7 +112,7 @@ async def unnamed_footer(source: SourceFile, around: Surroundings) -> Footer:
     if around.options.format:
         raise IngestError(
             f"{source.uri} is Parquet, not {around.options.format}",
-            hint="leave the format out, and it is found out",
+            hint="leave format= out, and it is found out",
         )
     if format_of(source.key) is not None or promised_compression(source.key):
         around.emit(Warned(f"{source.uri} is Parquet, whatever its name says, and is read as that"))
@@ -114,7 +120,7 @@ async def unnamed_footer(source: SourceFile, around: Surroundings) -> Footer:
         return await read_footer(source)
     except NotParquetError:
         raise IngestError(
-            f"{source.uri} begins like Parquet and does not end like it", hint="upload it again"
+            f"{source.uri} begins like Parquet and does not end like it", hint=again(source)
         ) from None
 
 
@@ -149,6 +155,10 @@ async def _text(
         if columns is not None and columns != options.columns:
             raise _SpeltOtherwiseError(columns)
 
+    def doubted(columns: Mapping[str, Evidence], rows: int) -> None:
+        if around.remarks is not None:
+            around.remarks.doubt(columns, rows)
+
     row = 1
     pieces = text_pieces(
         source,
@@ -158,6 +168,7 @@ async def _text(
         around.lanes,
         emit=around.emit,
         found=noted,
+        doubt=doubted,
     )
     async with aclosing(pieces):
         async for piece in pieces:

@@ -9,53 +9,47 @@ from haulyard.ingest.conforming import fitted
 from haulyard.ingest.drift import lossless
 from haulyard.ingest.model import ConvergedLaterError
 from haulyard.ingest.schema import SchemaInfo, columns_of
-from haulyard.ingest.tallying import Tally
 from haulyard.records.reading_streams import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pyarrow as pa
 
     from haulyard.ingest.dataset import Dataset
     from haulyard.ingest.model import Reject
+    from haulyard.ingest.tallying import Tally
     from haulyard.ingest.where import Where
 
 
-async def gathered(
-    dataset: Dataset, where: Where | None, max_rejects: int, on_reject: Callable[[Reject], None] | None
-) -> tuple[pa.Table, SchemaInfo]:
+async def gathered(dataset: Dataset, where: Where | None, tally: Tally) -> tuple[pa.Table, SchemaInfo]:
     """Return the table and what is known of its columns.
 
     Files are read once where the types found on the way hold all rows, else once more with those of all.
 
     Raises:
-        IngestError: More rows than ``max_rejects`` do not fit, or a file cannot be read.
+        TooManyRejects: More rows do not fit than ``tally`` allows.
+        IngestError: A file cannot be read.
         ConfigError: The condition or a column is wrong.
     """
     try:
-        return await _once(dataset, None, where, max_rejects, on_reject)
+        return await _once(dataset, None, where, tally)
     except ConvergedLaterError:
-        return await _once(dataset, await dataset.schema(), where, max_rejects, on_reject)
+        tally.restart()
+        return await _once(dataset, await dataset.schema(), where, tally)
 
 
 async def _once(
-    dataset: Dataset,
-    schema: pa.Schema | None,
-    where: Where | None,
-    max_rejects: int,
-    on_reject: Callable[[Reject], None] | None,
+    dataset: Dataset, schema: pa.Schema | None, where: Where | None, tally: Tally
 ) -> tuple[pa.Table, SchemaInfo]:
     batches: list[pa.RecordBatch] = []
     rejects: list[Reject] = []
-    tally = Tally(max_rejects)
     filtered = 0
     widest = schema
     async with aclosing(dataset.pieces(schema, where, widening=True)) as pieces:
         async for piece in pieces:
-            tally.count(piece.rejects)
+            if tally.count(piece.rejects):
+                raise await tally.too_many(pieces)
             # Told at the end: all may have to be read again.
-            rejects += piece.rejects if on_reject is not None else ()
+            rejects += piece.rejects if tally.has_listener else ()
             filtered += piece.filtered
             batch = piece.batch
             if widest is None:
@@ -73,9 +67,7 @@ async def _once(
         table = _table(batches, widest)
     else:
         table = await in_thread(lambda: _table(batches, widest))
-    if on_reject is not None:
-        for reject in rejects:
-            on_reject(reject)
+    tally.tell(rejects)
     files = len(dataset.files)
     return table, SchemaInfo(columns_of(table), table.num_rows, tally.rejected, filtered, files)
 

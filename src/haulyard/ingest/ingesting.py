@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING, Unpack
 
 from haulyard.ingest.async_ingesting import export_table_async, load_table_async
 from haulyard.ingest.reading import driving
+from haulyard.ingest.table_options import face_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from haulyard.client.arguments import StrPath
     from haulyard.client.client import Client
-    from haulyard.ingest.async_reading import Sources, TableOptions
+    from haulyard.ingest.async_reading import Sources
     from haulyard.ingest.embedding.model import Embedding
     from haulyard.ingest.loaded_sources import Mode
     from haulyard.ingest.loading import Loaded
+    from haulyard.ingest.table_options import TableOptions
     from haulyard.ingest.where import Where
 
 
+@face_of(load_table_async)
 def load_table(
     sources: Sources,
     *,
@@ -60,6 +63,7 @@ def load_table(
         )
 
 
+@face_of(export_table_async)
 def export_table(
     sources: Sources,
     to: StrPath,

@@ -93,7 +93,8 @@ def choose(
             return Choice((), tuple(files), is_done=True)
         raise ConfigError(
             f"there is a table {table} already, and {_difference(pairs, files)}",
-            hint="--mode append, replace or upsert says what is to become of it; --table names another",
+            hint="mode='append', mode='replace' or mode='upsert' says what becomes of it; "
+            "table= names another",
         )
     seen = set() if force else pairs
     known = tuple(file for file in files if (file.uri, file.etag) in seen)

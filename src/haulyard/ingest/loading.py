@@ -10,10 +10,10 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, get_args
 
-from haulyard.errors import ConfigError, IngestError, TooManyRejects
+from haulyard.errors import IngestError, TooManyRejects
 from haulyard.events import RowsRead, Warned
 from haulyard.ingest.loaded_sources import Mode, Tally, choose, remember, remembered_of
-from haulyard.ingest.model import ConvergedLaterError, check_choice
+from haulyard.ingest.model import ConvergedLaterError, check_choice, check_max_rejects
 from haulyard.ingest.rejects import Rejects
 from haulyard.ingest.tables_fitting import ReadAsError
 from haulyard.ingest.tables_writing import TableWriter
@@ -76,7 +76,7 @@ class Order:
     The file ``rejects_path`` appears where there are rejects; ``max_rejects`` None allows any number of them.
 
     Raises:
-        ConfigError: There is no such mode, or less than no row may be rejected.
+        ConfigError: There is no such mode, no such number of rows, or the condition is none.
     """
 
     table: TableName
@@ -89,8 +89,12 @@ class Order:
 
     def __post_init__(self) -> None:
         check_choice("mode", self.mode, get_args(Mode))
-        if self.max_rejects is not None and self.max_rejects < 0:
-            raise ConfigError(f"max_rejects={self.max_rejects} is less than 0", hint="None allows any number")
+        check_max_rejects(self.max_rejects)
+        if self.where is not None:
+            # The condition is looked at again when rows are read, and there may be nothing to read.
+            from haulyard.ingest.where import Condition
+
+            Condition(self.where)
 
 
 class Shares(NamedTuple):
@@ -293,15 +297,16 @@ async def _fill(
 
 def _too_many(account: Account, allowed: int) -> TooManyRejects:
     rejects = account.rejects
-    so_far = " so far" if rejects.count > allowed + _MORE else ""
     path = rejects.keep()
-    count = f"{rejects.count:,} of {account.read:,}{so_far}"
+    count = f"{rejects.count:,} of {account.read:,}"
+    if rejects.count > allowed + _MORE:
+        count = f"at least {count} that were read"
     return TooManyRejects(
         f"rows that do not fit: {count}, and {allowed:,} may be rejected; nothing was loaded",
         rejected=rejects.count,
         first=tuple(rejects.first),
         path=path,
-        hint=f"they are in {os.path.relpath(path)}, with the reasons; --max-rejects N loads the others",
+        hint=f"they are in {os.path.relpath(path)}, with the reasons; max_rejects=N loads the others",
     )
 
 
@@ -312,7 +317,7 @@ def _warn(choice: Choice, table: TableName, emit: Emit) -> None:
         emit(
             Warned(
                 f"{', '.join(changed[:_TOLD])}{more} changed since {table} was loaded: the rows are appended",
-                hint="--mode upsert --key replaces them",
+                hint="mode='upsert' with key= replaces them",
             )
         )
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 from haulyard.errors import ConfigError
+from haulyard.records.formats.delimited import Dialect
+from haulyard.records.formats.encoding import Charset
 from haulyard.records.model import Compression, Format
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 #: What is done with files whose columns differ.
 Drift = Literal["fail", "widen", "add-columns"]
 
+#: Stands for a delimiter that is to be found out: like no other character.
+_NO_DELIMITER: Final = "\x1f"
 #: Of a rejected row so many bytes are kept at most.
 KEPT_ROW: Final = 64 * 1024
 
@@ -44,8 +48,8 @@ class ReadOptions:
     ``""`` for ``format``, ``compression`` and ``delimiter`` means "find out"; ``encoding=""`` means UTF-8, or
     what a byte order mark says. ``header`` None finds out whether the first line has names;
     ``names`` gives them where there is no header. ``columns`` are those that are wanted, all where None.
-    ``schema`` pins names and types. ``nulls`` are the texts that mean null. ``hive`` makes columns of
-    ``name=value`` directories. ``memory`` bounds what is held at a time, in bytes.
+    ``schema`` pins the types of the columns that it names. ``nulls`` are the texts that mean null. ``hive``
+    makes columns of ``name=value`` directories. ``memory`` bounds what is held at a time, in bytes.
     """
 
     format: Format | Literal[""] = ""
@@ -70,8 +74,17 @@ class ReadOptions:
         if self.schema is not None and not hasattr(self.schema, "field"):
             raise ConfigError(
                 f"a {type(self.schema).__name__} is no schema",
-                hint="give a pyarrow.Schema with all columns: pyarrow.schema({name: type, …})",
+                hint="give a pyarrow.Schema: pyarrow.schema([('id', pyarrow.int64()), …])",
             )
+
+    def check(self) -> None:
+        """Raise ConfigError where an option makes no sense, whatever the files are."""
+        if self.header is not None and not isinstance(self.header, bool):
+            raise ConfigError(f"header={self.header!r} is neither True nor False", hint="None finds it out")
+        if not isinstance(self.memory, int) or self.memory < 1:
+            raise ConfigError(f"memory={self.memory!r} is no number of bytes", hint="give 512 * 1024**2, say")
+        Dialect(self.delimiter or _NO_DELIMITER, self.quote, self.escape)
+        Charset(self.encoding or "utf-8", b"", b"")
 
 
 def check_choice(name: str, given: str, allowed: Sequence[str]) -> None:
@@ -79,6 +92,14 @@ def check_choice(name: str, given: str, allowed: Sequence[str]) -> None:
     if given not in allowed:
         known = ", ".join(filter(None, allowed))
         raise ConfigError(f"{name}={given!r} is not allowed", hint=f"give one of {known}")
+
+
+def check_max_rejects(given: object) -> None:
+    """Raise ConfigError where that is no number of rows, nor None for any number."""
+    if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < 0):
+        raise ConfigError(
+            f"max_rejects={given!r} is no number of rows", hint="give one from 0 on; None allows any number"
+        )
 
 
 class Reject(NamedTuple):
@@ -113,7 +134,7 @@ class Piece(NamedTuple):
 
 
 class ConvergedLaterError(Exception):
-    """Rows were met that the types found so far cannot hold without loss: read again with the types of all.
+    """Rows were met that the types known so far cannot hold without loss: read again with the types of all.
 
     Raised by `Dataset.pieces` when it was called without a schema; whoever has taken pieces by then throws
     them away, asks for `Dataset.schema`, and begins again with it.

@@ -161,6 +161,11 @@ def reason_of(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def damaged(source: SourceFile, what: str, *, hint: str = "upload it again") -> IngestError:
+def damaged(source: SourceFile, what: str, *, hint: str = "") -> IngestError:
     """Return the error for a damaged file."""
-    return IngestError(f"{source.uri} is damaged: {what}", hint=hint)
+    return IngestError(f"{source.uri} is damaged: {what}", hint=hint or again(source))
+
+
+def again(source: SourceFile) -> str:
+    """Return what is to be done about a file that is of no use as it is."""
+    return "upload it again" if "://" in source.uri else "write it again"

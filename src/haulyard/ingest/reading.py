@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from haulyard.client.client import Client, inside
 from haulyard.ingest.async_reading import describe_table_async, read_table_async, scan_async
+from haulyard.ingest.table_options import face_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -15,19 +16,21 @@ if TYPE_CHECKING:
 
     from haulyard.client.async_client import AsyncClient
     from haulyard.client.portal import Portal
-    from haulyard.ingest.async_reading import Kind, Sources, TableOptions
+    from haulyard.ingest.async_reading import Kind, Sources
     from haulyard.ingest.model import Reject
     from haulyard.ingest.schema import SchemaInfo
+    from haulyard.ingest.table_options import TableOptions
     from haulyard.ingest.where import Where
 
 
+@face_of(read_table_async)
 def read_table(
     sources: Sources,
     *,
     columns: Sequence[str] | None = None,
     where: Where | None = None,
     as_: Kind = "arrow",
-    max_rejects: int = 0,
+    max_rejects: int | None = 0,
     on_reject: Callable[[Reject], None] | None = None,
     client: Client | None = None,
     **options: Unpack[TableOptions],
@@ -51,12 +54,13 @@ def read_table(
         )
 
 
+@face_of(scan_async)
 def scan(
     sources: Sources,
     *,
     columns: Sequence[str] | None = None,
     where: Where | None = None,
-    max_rejects: int = 0,
+    max_rejects: int | None = 0,
     on_reject: Callable[[Reject], None] | None = None,
     client: Client | None = None,
     **options: Unpack[TableOptions],
@@ -81,6 +85,7 @@ def scan(
         yield from portal.iterate(batches, page=1)
 
 
+@face_of(describe_table_async)
 def describe_table(
     sources: Sources,
     *,

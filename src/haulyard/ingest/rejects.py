@@ -93,7 +93,7 @@ class Rejects:
             columns = connection.execute(f"DESCRIBE {target.sql}").fetchall()
             if [row[0] for row in columns] != list(_COLUMNS):
                 raise ConfigError(
-                    f"{target} is no table of rejects, and would have to be one", hint="name another --table"
+                    f"{target} is no table of rejects, and would have to be one", hint="name another table="
                 )
             if anew:
                 connection.execute(f"DELETE FROM {target.sql}")
@@ -128,7 +128,7 @@ class Rejects:
     def _failed(self, error: OSError) -> IngestError:
         return IngestError(
             f"rejects cannot be written to {self.path}: {error.strerror}",
-            hint="name another file by --rejects",
+            hint="name another file by rejects=",
         )
 
 

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import os
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from haulyard.errors import ConfigError, HaulError, IntegrityError, NotFound, StoreError
+from haulyard.errors import ConfigError, IntegrityError, NotFound, StoreError
 from haulyard.events import Warned
+from haulyard.ingest.explaining import TOLD, did_you_mean, explained, siblings
 from haulyard.ingest.fetching import TAIL
 from haulyard.ingest.model import SourceFile
 from haulyard.ingest.partitions import partitions_of
-from haulyard.models import ByteRange, GetOptions, ListOptions
+from haulyard.models import ByteRange, GetOptions
 from haulyard.records.formats.detection import format_of
 from haulyard.records.listing import check_etag, source_objects
 from haulyard.records.model import SourceObject
 from haulyard.stores.local import LocalStore
 from haulyard.transfer.items import prefix_of
 from haulyard.transfer.selection import has_wildcard, select, select_manifest
-from haulyard.transfer.sources import explain_missing
 from haulyard.url import S3Url, StdStream, parse
 
 if TYPE_CHECKING:
@@ -34,11 +34,6 @@ if TYPE_CHECKING:
     from haulyard.models.body import Buffer
     from haulyard.stores.base import Store
     from haulyard.transfer.selection import Selection
-
-#: Names that are told of many.
-_TOLD: Final = 5
-#: Keys that are looked at for the one that was meant: a page of a listing.
-_NEIGHBOURS: Final = 1000
 
 
 class Files(NamedTuple):
@@ -97,12 +92,12 @@ async def find_files(
             else:
                 skipped.append(file.uri)
     if skipped:
-        session.emit(Warned(_left_out(skipped), hint="--format reads them all"))
+        session.emit(Warned(_left_out(skipped), hint="format= reads them all"))
     if not files:
         raise NotFound(
             f"{', '.join(sources)} has no file of data",
             operation="list",
-            hint=f"{_left_out(skipped)}; --format reads them" if skipped else "",
+            hint=f"{_left_out(skipped)}; format= reads them" if skipped else "",
         )
     return Files(tuple(files.values()), tuple(skipped), tails)
 
@@ -135,7 +130,7 @@ def _place(session: Session, source: str, *, with_manifest: bool, recursive: boo
         store="local",
         operation="read",
         key=path,
-        hint=_did_you_mean(path[: path.rfind("/") + 1], os.path.basename(path), _siblings(path)),
+        hint=did_you_mean(path[: path.rfind("/") + 1], os.path.basename(path), siblings(path)),
     )
 
 
@@ -163,10 +158,8 @@ async def _listed(
         async with aclosing(pages):
             async for page in pages:
                 found += page
-    except NotFound as error:
-        if error.code == "NoSuchBucket":
-            raise
-        raise await _explained(place, error) from None
+    except StoreError as error:
+        raise await explained(place.store, place.selection, error, place.version_id) from None
     # A marker of a directory, as consoles make them, is no file.
     return [item for item in found if not (item.key.endswith("/") and not item.size)]
 
@@ -185,66 +178,6 @@ async def _with_tail(place: _Place, key: str) -> tuple[SourceObject, Buffer]:
         head, tail = await place.store.head(key, GetOptions(version_id=place.version_id)), b""
     check_etag(place.store, key, head.etag)
     return SourceObject(1, key, head.size, head.etag, place.version_id), tail
-
-
-async def _explained(place: _Place, error: NotFound) -> HaulError:
-    """Return the error with the nearest names that exist; maybe a directory was meant."""
-    key = place.selection.key
-    if place.is_single:
-        explained = await explain_missing(place.store, key, error)
-        if explained is not error:
-            return explained
-    try:
-        meant, near = await _neighbours(place.store, place.selection.prefix)
-    except HaulError:
-        # Who may not list still learns what is missing.
-        return error
-    parent = meant.rstrip("/")
-    parent = parent[: parent.rfind("/") + 1]
-    names = [each[len(parent) :] for each in near]
-    told = _did_you_mean(prefix_of(place.store) + parent, meant[len(parent) :], names)
-    error.hint = told or error.hint
-    return error
-
-
-async def _neighbours(store: Store, key: str) -> tuple[str, list[str]]:
-    """Return the part of ``key`` that does not exist although what it lies in does, and what lies beside it.
-
-    A directory that does not exist either is looked for in the one above, and so on up.
-    """
-    options = ListOptions(delimiter="/", page_size=_NEIGHBOURS)
-    meant = key
-    while True:
-        parent = meant.rstrip("/")
-        parent = parent[: parent.rfind("/") + 1]
-        async for page in store.list(parent, options):
-            near = [*(info.key for info in page.objects), *page.prefixes]
-            if near or not parent:
-                return meant, near
-            break
-        else:
-            if not parent:
-                return meant, []
-        meant = parent
-
-
-def _did_you_mean(parent: str, name: str, others: Sequence[str]) -> str:
-    """Return which of ``others`` in ``parent`` may be meant by ``name``, or some of them."""
-    import difflib  # 3 ms that only mistakes pay
-
-    if near := difflib.get_close_matches(name, others, 3, 0.6):
-        return f"the nearest that exist: {', '.join(parent + each for each in near)}"
-    if not others:
-        return ""
-    more = f" and {len(others) - _TOLD} more" if len(others) > _TOLD else ""
-    return f"beside it: {', '.join(parent + each for each in others[:_TOLD])}{more}"
-
-
-def _siblings(path: str) -> list[str]:
-    try:
-        return sorted(os.listdir(os.path.dirname(path) or "."))
-    except OSError:
-        return []
 
 
 def _file(store: Store, item: SourceObject, *, hive: bool) -> SourceFile:
@@ -266,6 +199,6 @@ def _tells_format(key: str) -> bool:
 
 
 def _left_out(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
+    more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
     count = "1 file is" if len(names) == 1 else f"{len(names)} files are"
-    return f"{count} left out, whose names tell no format: {', '.join(names[:_TOLD])}{more}"
+    return f"{count} left out, whose names tell no format: {', '.join(names[:TOLD])}{more}"

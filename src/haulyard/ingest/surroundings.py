@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from haulyard.events import Emit
     from haulyard.ingest.model import ReadOptions, SourceFile
+    from haulyard.ingest.remarks import Remarks
     from haulyard.models.body import Buffer
 
     #: Is told the names of a file's own columns, and of Parquet their types.
@@ -23,7 +24,8 @@ NO_TAILS: Final[Mapping[str, Buffer]] = {}
 class Surroundings(NamedTuple):
     """What files share: options, threads that parse, who is told; and the bytes that one may hold.
 
-    ``tails`` are the last bytes of files of which they are known, by URI.
+    ``tails`` are the last bytes of files of which they are known, by URI; ``remarks`` gathers what is to be
+    said in the end.
     """
 
     options: ReadOptions
@@ -31,3 +33,4 @@ class Surroundings(NamedTuple):
     emit: Emit
     memory: int
     tails: Mapping[str, Buffer] = NO_TAILS
+    remarks: Remarks | None = None

@@ -48,7 +48,9 @@ class TableName(NamedTuple):
         if not dot:
             schema, name = "main", text
         if not schema or not name or "." in name or not text.isprintable():
-            raise ConfigError(f"{text!r} is no name of a table", hint="write --table name, or schema.name")
+            raise ConfigError(
+                f"{text!r} is no name of a table", hint="write table='name', or table='schema.name'"
+            )
         if schema.lower() == OURS:
             raise ConfigError(f"the schema {OURS} is kept for what was loaded", hint="name another one")
         return cls(schema, name)
@@ -225,7 +227,7 @@ def _is_database(path: str) -> bool:
         ConfigError: It is something else, or no path of a file.
     """
     if not path or path.startswith(":") or _SCHEME.match(path):
-        raise ConfigError(f"{path!r} is no path of a local file", hint="--db names one, such as haul.duckdb")
+        raise ConfigError(f"{path!r} is no path of a local file", hint="db= names one, such as haul.duckdb")
     try:
         with open(path, "rb") as file:
             head = file.read(_MAGIC_AT + len(_MAGIC))
@@ -234,9 +236,9 @@ def _is_database(path: str) -> bool:
     except PermissionError:
         raise AccessDenied(f"{path} may not be read", store="local", operation="open", key=path) from None
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}", hint="name another file by --db") from None
+        raise ConfigError(f"{path}: {error.strerror}", hint="name another file by db=") from None
     if head[_MAGIC_AT:] != _MAGIC:
-        raise ConfigError(f"{path} is no DuckDB database", hint="name another file by --db")
+        raise ConfigError(f"{path} is no DuckDB database", hint="name another file by db=")
     return True
 
 
@@ -293,7 +295,7 @@ def _error(path: str, text: str, *, is_out_of_memory: bool) -> HaulError:
         )
     if is_out_of_memory:
         return IngestError(
-            f"{path}: DuckDB needs more memory than it may use: {line}", hint="raise --memory-limit"
+            f"{path}: DuckDB needs more memory than it may use: {line}", hint="raise the limit: memory="
         )
     return _not_opened(path, text) or IngestError(f"{path}: {line}")
 
@@ -312,7 +314,7 @@ def _not_opened(path: str, text: str) -> HaulError | None:
             f"{path} is open in this very program; nothing was loaded", hint="close it there first"
         )
     if "not a valid DuckDB database file" in text:
-        return ConfigError(f"{path} is no DuckDB database", hint="name another file by --db")
+        return ConfigError(f"{path} is no DuckDB database", hint="name another file by db=")
     return _not_reached(path, text) if "Cannot open file" in text or "Could not open" in text else None
 
 

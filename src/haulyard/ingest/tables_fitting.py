@@ -78,7 +78,7 @@ def fit(found: pa.Schema, table: pa.Schema, drift: Drift, source: str, name: str
         )
         raise IngestError(
             f"{source} {what}; nothing was loaded",
-            hint="--on-drift add-columns adds them to the table, and fills with null what is missing",
+            hint="on_drift='add-columns' adds them to the table, and fills with null what is missing",
         )
     wanted = [
         field if field.name.lower() not in own else _wanted(field, own[field.name.lower()].type)

@@ -78,7 +78,7 @@ def _check_unique(connection: DuckDBPyConnection, staged: TableName, key: Sequen
     if missing:
         raise IngestError(
             f"{missing:,} rows have no {named}; nothing was loaded",
-            hint=f"leave them out: --where '{key[0]} IS NOT NULL'",
+            hint=f"leave them out: where='{key[0]} IS NOT NULL'",
         )
     columns = ", ".join(map(quoted, key))
     twice = connection.execute(
@@ -89,7 +89,7 @@ def _check_unique(connection: DuckDBPyConnection, staged: TableName, key: Sequen
         examples = ", ".join(f"{', '.join(map(str, row[:-1]))} ({row[-1]:,} times)" for row in twice)
         raise IngestError(
             f"{named} is not unique in what is loaded: {examples}; nothing was loaded",
-            hint="name a key that is, or leave rows out by --where",
+            hint="name a key that is, or leave rows out by where=",
         )
 
 

@@ -54,10 +54,10 @@ def table_for(sources: Sequence[str]) -> TableName:
     names = list(dict.fromkeys(_name_of(source) for source in sources))
     if len(names) > 1:
         raise ConfigError(
-            f"the sources have several names: {', '.join(names[:3])}", hint="name the table: --table NAME"
+            f"the sources have several names: {', '.join(names[:3])}", hint="name the table: table='NAME'"
         )
     if not names or not names[0]:
-        raise ConfigError(f"{sources[0]} gives no name for a table", hint="name it: --table NAME")
+        raise ConfigError(f"{sources[0]} gives no name for a table", hint="name it: table='NAME'")
     return TableName("main", names[0])
 
 

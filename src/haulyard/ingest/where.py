@@ -67,6 +67,11 @@ class Condition:
             self._tree = self._whole["statements"][0]["node"]["select_list"][0]["child"]
             names = [ref["column_names"][0] for ref in column_refs(self._tree)]
             self.names = tuple(dict.fromkeys(names))
+        elif not _is_expression(where):
+            raise ConfigError(
+                f"a {type(where).__name__} is no condition on rows",
+                hint="give what SQL has behind WHERE, or an expression of pyarrow.compute",
+            )
 
     def suits(self, schema: pa.Schema) -> bool:
         """Whether ``schema`` has all columns that the condition names."""
@@ -134,13 +139,14 @@ def _parsed(where: str) -> Any:  # noqa: ANN401 -- a tree of DuckDB, which nobod
     Raises:
         ConfigError: It is no condition.
     """
+    if not where.strip():
+        raise _no_condition(where, "it is empty")
     options = "skip_empty := true, skip_null := true, skip_default := true"
     statement = f"SELECT json_serialize_sql(?::VARCHAR, {options})"
     answer = _connect().cursor().execute(statement, [_BEFORE + where + _AFTER]).fetchone()
     tree = json.loads(answer[0])
     if tree["error"]:
-        at = int(tree.get("position", len(_BEFORE))) - len(_BEFORE) + 1
-        raise _no_condition(where, f"{tree['error_message']}, at character {max(at, 1)}")
+        raise _no_condition(where, _complaint(where, tree))
     nodes = [each["node"] for each in tree["statements"]]
     if len(nodes) != 1 or nodes[0]["type"] != "SELECT_NODE" or len(nodes[0]["select_list"]) != 1:
         raise _no_condition(where, "it is more than one expression")
@@ -150,6 +156,16 @@ def _parsed(where: str) -> Any:  # noqa: ANN401 -- a tree of DuckDB, which nobod
     if what := forbidden(root):
         raise _no_condition(where, f"it has {what}")
     return tree
+
+
+def _complaint(where: str, answer: dict[str, Any]) -> str:
+    """Return what DuckDB does not understand, and at which character."""
+    at = int(answer.get("position", len(_BEFORE))) - len(_BEFORE)
+    if at >= len(where.rstrip().encode()):
+        return f"it ends too early, behind {where.rsplit(maxsplit=1)[-1]!r}"
+    # DuckDB counts bytes.
+    before = where.encode()[: max(at, 0)].decode(errors="ignore")
+    return f"{answer['error_message']}, at character {len(before) + 1}"
 
 
 class _Evaluation:
@@ -192,6 +208,12 @@ class _Evaluation:
         if len(mask) != batch.num_rows:
             raise _no_condition(self._where, "it has not one value for each row")
         return mask
+
+
+def _is_expression(where: object) -> bool:
+    import pyarrow.compute as pc
+
+    return isinstance(where, pc.Expression)
 
 
 def _of_expression(expression: pc.Expression, schema: pa.Schema) -> Filter:

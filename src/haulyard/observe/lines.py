@@ -18,6 +18,7 @@ from haulyard.events import (
     Throttled,
     TransferDone,
     TransferStarted,
+    TypesSought,
     Warned,
 )
 
@@ -34,6 +35,7 @@ _LEVELS = {
     BytesMoved: "debug",
     RecordsEnded: "debug",
     RowsRead: "debug",
+    TypesSought: "debug",
     RequestRetried: "info",
     CallFailed: "info",
     TransferDone: "info",
@@ -51,6 +53,7 @@ _KINDS = {
     TransferDone: "object",
     RecordsEnded: "records",
     RowsRead: "rows",
+    TypesSought: "types",
     RecordFailed: "dead_letter",
     CallFailed: "call_failed",
     CallsPaused: "paused",
@@ -157,10 +160,16 @@ def text(event: Event) -> str:  # noqa: PLR0911 -- one return for each event
             return transfer_text(event)
         case RecordsEnded() | RecordFailed() | CallFailed() | CallsPaused():
             return _record_text(event)
-        case RowsRead():
-            return f"{escape(event.table)}: {event.rows:,} rows read, {event.rejected:,} rejected"
+        case RowsRead() | TypesSought():
+            return _table_text(event)
         case Warned():
             return escape(event.message) + (f" ({escape(event.hint)})" if event.hint else "")
+
+
+def _table_text(event: RowsRead | TypesSought) -> str:
+    if isinstance(event, TypesSought):
+        return f"{escape(event.source)}: {event.size:,} bytes read to find types"
+    return f"{escape(event.table) or 'files'}: {event.rows:,} rows read, {event.rejected:,} rejected"
 
 
 def _record_text(event: RecordsEnded | RecordFailed | CallFailed | CallsPaused) -> str:

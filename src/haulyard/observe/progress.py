@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from haulyard.events import BytesMoved, RecordsEnded, RowsRead, TransferDone, TransferStarted
+from haulyard.events import BytesMoved, RecordsEnded, RowsRead, TransferDone, TransferStarted, TypesSought
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,12 +74,10 @@ class Progress:
             self._bar.close()
             self._bar = None
 
-    def _draw(self) -> None:
+    def _draw(self, *, at_once: bool = False) -> None:
         if self._bar is None and self._clock() < self._visible_at:
             return
-        done, expected = (
-            (self._bytes, self._expected_bytes) if self._by_bytes else (self._objects, self._expected_objects)
-        )
+        done, expected = self._state()
         # A store may hold more by now than its listing said.
         total = max(expected, done) if expected else None
         if self._bar is None:
@@ -88,6 +86,15 @@ class Progress:
         if self._by_bytes:
             self._bar.set_postfix_str(self._counts(), refresh=False)
         self._bar.update(done - self._bar.n)
+        if at_once:
+            # tqdm draws ten times a second, and not before a tenth of the first.
+            self._bar.refresh()
+
+    def _state(self) -> tuple[int, int]:
+        """Return how much is done, and of how much."""
+        if self._by_bytes:
+            return self._bytes, self._expected_bytes
+        return self._objects, self._expected_objects
 
     def _counts(self) -> str:
         total = f"/{self._expected_objects}" if self._expected_objects else ""
@@ -113,7 +120,10 @@ class Progress:
 
 
 class RecordProgress(Progress):
-    """The same for records or rows: the bar is of the bytes read, which alone tell how much is left."""
+    """The same for records or rows: the bar is of the bytes read, which alone tell how much is left.
+
+    While files are read to find types, it is of that, and says so.
+    """
 
     def __init__(
         self, stream: BinaryIO, unit: str = "records", *, clock: Callable[[], float] = time.monotonic
@@ -122,9 +132,15 @@ class RecordProgress(Progress):
         self._unit = unit
         self._began: tuple[float, int] | None = None
         self._per_second = 0.0
+        self._sought = 0
 
     def __call__(self, event: Event) -> None:
         """Count the event and draw."""
+        if isinstance(event, TypesSought):
+            begins = not self._sought
+            self._sought += event.size
+            self._draw(at_once=begins)
+            return
         if isinstance(event, RecordsEnded):
             self._objects, self._failed = event.done, event.failed
         elif isinstance(event, RowsRead):
@@ -132,14 +148,20 @@ class RecordProgress(Progress):
         else:
             return
         self._bytes += event.size
+        was_sought, self._sought = self._sought, 0
         now, ended = self._clock(), self._objects + self._failed
         if self._began is None or ended < self._began[1]:
             self._began = (now, ended)
         elif now > self._began[0]:
             self._per_second = (ended - self._began[1]) / (now - self._began[0])
-        self._draw()
+        self._draw(at_once=bool(was_sought))
+
+    def _state(self) -> tuple[int, int]:
+        return self._sought or self._bytes, self._expected_bytes
 
     def _counts(self) -> str:
+        if self._sought:
+            return "finding types"
         fate = "rejected" if self._unit == "rows" else "failed"
         failed = f", {self._failed:,} {fate}" if self._failed else ""
         return f"{self._objects:,} {self._unit}, {self._per_second:,.0f}/s{failed}"

@@ -27,7 +27,7 @@ def test_a_name_is_found_whatever_its_case_as_in_sql() -> None:
         (COLUMNS, Embedding("m", "Texts"), "no column 'Texts'", "'Text'"),
         (COLUMNS, Embedding("m", "zzz"), "no column 'zzz'", "Text, city"),
         (COLUMNS, Embedding("m", "id"), "'id' holds no text", "Text, city"),
-        (COLUMNS, Embedding("m", "Text", "ID"), "has a column 'id' already", "--embed-into"),
+        (COLUMNS, Embedding("m", "Text", "ID"), "has a column 'id' already", "Embedding(into="),
         ({f"c{n}": True for n in range(5000)}, Embedding("m"), "5000 columns", "c19 and 4980 more"),
     ],
 )

@@ -156,7 +156,7 @@ async def test_a_model_that_changes_is_noticed_and_started_over_with(tmp_path: P
         for _ in range(2):
             with pytest.raises(IngestError, match=r"vectors of 4 numbers, and now of 3") as raised:
                 await work.load()
-            assert "--embed-new" in raised.value.hint
+            assert "Embedding(new=True)" in raised.value.hint
         assert await work.table() is None
         work.asked(new=True)
         done = await work.load()

@@ -107,7 +107,7 @@ def test_white_space_alone_is_empty(data: bytes, name: str) -> None:
 def test_json_without_any_column_is_an_error_that_says_why(data: bytes, name: str, message: str) -> None:
     with pytest.raises(IngestError, match=message) as raised:
         read(data, name=name)
-    assert ("--format csv" in raised.value.hint) == ("line 1" in message)
+    assert ("format='csv'" in raised.value.hint) == ("line 1" in message)
     with pytest.raises(IngestError):
         profile(data, name=name)
 

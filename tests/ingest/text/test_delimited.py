@@ -115,7 +115,7 @@ def test_a_quote_that_is_never_closed_costs_one_row() -> None:
     assert len(got.rows) == 2001
     assert got.lines == [3]
     (reason,) = got.reasons
-    assert reason.startswith("a row of more than 0.000976562 MiB (a larger --memory-limit allows for it), ")
+    assert reason.startswith("a row of more than 0.000976562 MiB (a larger memory limit allows for it), ")
     assert reason.endswith("or a quote that opens is not closed")
     assert got.rejects[0].raw == b'2,"open'
 
@@ -168,14 +168,14 @@ def test_few_rows_that_are_not_utf8_are_rejected_and_told() -> None:
     assert len(got.rows) == 100
     assert got.lines == [102]
     assert [event.hint for event in got.events if isinstance(event, Warned)] == [
-        "--encoding latin-1 (or cp1252 …) if that is what they are"
+        "encoding='latin-1' (or 'cp1252' …) if that is what they are"
     ]
 
 
 def test_a_file_in_another_encoding_is_refused_with_the_way_out() -> None:
     with pytest.raises(IngestError, match="is not UTF-8") as raised:
         read(b"a,b\n" + "1,Zoë\n".encode("latin-1") * 20, texts("a", "b"))
-    assert "--encoding latin-1" in raised.value.hint
+    assert "encoding='latin-1'" in raised.value.hint
 
 
 def test_a_header_in_another_encoding_is_refused_with_the_way_out() -> None:

@@ -31,7 +31,7 @@ def chosen_columns(columns: Mapping[str, bool], embedding: Embedding) -> tuple[s
     if (taken := _found(columns, into)) is not None:
         raise ConfigError(
             f"the vectors cannot go into {into!r}: the table has a column {taken!r} already",
-            hint="give them another name: --embed-into NAME",
+            hint="give them another name: Embedding(into='NAME')",
         )
     return column, into
 
@@ -57,11 +57,14 @@ def _named(columns: Mapping[str, bool], texts: list[str], asked: str) -> str:
 
 def _only(texts: list[str]) -> str:
     if not texts:
-        raise ConfigError("there is no column of text to embed", hint="haul ingest --schema shows the types")
+        raise ConfigError(
+            "there is no column of text to embed",
+            hint="haul ingest --schema, or haulyard.describe_table, shows the types",
+        )
     if len(texts) > 1:
         raise ConfigError(
             f"{len(texts)} columns hold text, and which one to embed is not said",
-            hint=f"write --embed-column with one of them: {_enumerated(texts)}",
+            hint=f"write Embedding(column=) with one of them: {_enumerated(texts)}",
         )
     return texts[0]
 

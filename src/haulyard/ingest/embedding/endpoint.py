@@ -50,7 +50,7 @@ def address_of(embedding: Embedding, environ: Mapping[str, str]) -> str:
         if url.scheme not in {"http", "https"} or not url.hostname:
             raise ConfigError(
                 "the endpoint's address is no http:// or https:// URL",
-                hint="write --embed-url http://localhost:8080/v1, or set OPENAI_BASE_URL",
+                hint="write Embedding(url='http://localhost:8080/v1'), or set OPENAI_BASE_URL",
             )
     whole = path if path.endswith("/embeddings") else f"{path}/embeddings"
     return f"{whole}{question}{query}"
@@ -67,7 +67,7 @@ def headers_of(url: str, environ: Mapping[str, str]) -> tuple[tuple[str, str], .
     if urlsplit(url).hostname == urlsplit(OPENAI).hostname:
         raise ConfigError(
             f"the variable {KEY} is not set, and OpenAI answers nobody without a key",
-            hint=f"export {KEY}=…, or name another endpoint: --embed-url http://localhost:8080/v1",
+            hint=f"export {KEY}=…, or name another endpoint: Embedding(url='http://localhost:8080/v1')",
         )
     return ()
 
@@ -146,12 +146,12 @@ class Endpoint:
         if self._wanted not in {0, found}:
             raise IngestError(
                 f"the table has vectors of {self._wanted} numbers, and {self._model} makes some of {found}",
-                hint="embed with the model of the rows that are there, or name another column: --embed-into",
+                hint="use the model of the rows that are there, or name another column: Embedding(into=)",
             )
         if found != self._dimensions:
             raise IngestError(
                 f"{self.name} answered with vectors of {self._dimensions} numbers, and now of {found}",
-                hint="the model behind the endpoint was changed: start over with --embed-new",
+                hint="the model behind the endpoint was changed: start over with Embedding(new=True)",
             )
 
     def _refused(self, answer: Answer) -> Answer:
@@ -175,11 +175,11 @@ class Endpoint:
             )
         if 300 <= status < 400:  # noqa: PLR2004 -- likewise
             where = answer.headers.get("location", "somewhere else").partition("?")[0]
-            raise ConfigError(f"{self.name} is at {where}", hint="name that: --embed-url URL")
+            raise ConfigError(f"{self.name} is at {where}", hint="name that: Embedding(url='URL')")
         if status in _NOT_THERE or (status < 500 and fault.is_of_the_model):  # noqa: PLR2004 -- likewise
             raise ConfigError(
                 f"{self.name} does not embed with model {self._model!r}: {said}",
-                hint="check --embed MODEL and --embed-url; models are listed at …/models",
+                hint="check Embedding(model=) and Embedding(url=); models are listed at …/models",
             )
         if 400 <= status < 500 and status not in _PASSING:  # noqa: PLR2004 -- likewise
             raise RecordError(said, status=status, answer=answer.body)

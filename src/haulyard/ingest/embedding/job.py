@@ -292,7 +292,7 @@ def _dimensions(connection: DuckDBPyConnection, table: TableName, into: str) -> 
     if found is None:
         raise IngestError(
             f"{table} has a column {into}, of type {kind}, which takes no vectors",
-            hint="give them another name: --embed-into NAME",
+            hint="give them another name: Embedding(into='NAME')",
         )
     return int(found[1] or 0)
 

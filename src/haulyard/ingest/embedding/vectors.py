@@ -99,7 +99,7 @@ def join_vectors(
     if _count(connection, made) != _count(connection, table):
         raise IngestError(
             "the vectors that were kept are damaged: a text has two of them",
-            hint="throw them away: run it again with --embed-new",
+            hint="throw them away: run it again with Embedding(new=True)",
         )
     connection.execute(f"DROP TABLE {table.sql}")
     connection.execute(f"ALTER TABLE {made.sql} RENAME TO {quoted(table.name)}")
@@ -150,7 +150,7 @@ def _all(paths: Sequence[str], dimensions: int) -> Iterator[tuple[str, int]]:
                 if len(told["vector"]) != _width(dimensions):
                     raise IngestError(
                         f"not all of the vectors that were kept have {dimensions} numbers",
-                        hint="the model behind the endpoint was changed: start over with --embed-new",
+                        hint="the model behind the endpoint was changed: start over with Embedding(new=True)",
                     )
                 yield told["id"], number * _FILE + at + line.index(_BEFORE) + len(_BEFORE)
                 at += len(line)

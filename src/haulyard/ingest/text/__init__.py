@@ -13,9 +13,13 @@ What `dataset` calls::
         found: Callable[[tuple[str, ...]], None] = ...,
                                                 # is told the file's columns before the first piece, and again
                                                 # when JSON shows more; what it raises is passed on
+        doubt: Callable[[Mapping[str, Evidence], int], None] = ...,
+                                                # is told in the end of columns of text most of whose values
+                                                # are of another type, and of the number of rows
     ) -> AsyncGenerator[Piece]
 
     async def text_profile(source, stream, options, lanes, *, emit=ignore) -> TextProfile
+    async def text_names(source, stream, options, lanes) -> tuple[str, ...]
     merge(a: TextProfile, b: TextProfile) -> TextProfile
     types_of(profile: TextProfile, share: float = 0.999) -> pa.Schema
 
@@ -32,6 +36,6 @@ day or the month first are text; where a later block tells which, the error is r
 
 from haulyard.ingest.text.layout import FORMAT
 from haulyard.ingest.text.profile import TextProfile, merge, types_of
-from haulyard.ingest.text.reading import text_pieces, text_profile
+from haulyard.ingest.text.reading import text_names, text_pieces, text_profile
 
-__all__ = ["FORMAT", "TextProfile", "merge", "text_pieces", "text_profile", "types_of"]
+__all__ = ["FORMAT", "TextProfile", "merge", "text_names", "text_pieces", "text_profile", "types_of"]

@@ -31,17 +31,23 @@ def is_markup(head: bytes) -> str:
     return "" if found is None else "HTML" if found[1] else "XML"
 
 
+def check_markup(form: Format, head: bytes, uri: str) -> None:
+    """Raise IngestError where a file that its name makes ``form`` begins like a page, or other markup."""
+    if markup := is_markup(head):
+        hint = "an error page may have been saved in its place: fetch it again"
+        if form in {"csv", "tsv"}:
+            hint = f"{hint}; format={form!r} reads it all the same"
+        name = "Parquet" if form == "parquet" else form.upper()
+        raise IngestError(f"{uri} is {markup}, not {name}", hint=hint)
+
+
 def form_by_content(form: Format, head: bytes, charset: Charset, uri: str, emit: Emit) -> Format:
     """Return the format of a file that its name makes ``form``, and that begins with ``head``; tell of it.
 
     Raises:
         IngestError: It is a page, or another document of markup.
     """
-    if markup := is_markup(head):
-        hint = "an error page may have been saved in its place: fetch it again"
-        if form in {"csv", "tsv"}:
-            hint = f"{hint}; --format {form} reads it all the same"
-        raise IngestError(f"{uri} is {markup}, not {form.upper()}", hint=hint)
+    check_markup(form, head, uri)
     if form not in {"csv", "tsv"} or not _is_json(head, charset):
         return form
     found = format_of("", head) or "json"
@@ -49,7 +55,7 @@ def form_by_content(form: Format, head: bytes, charset: Charset, uri: str, emit:
     emit(
         Warned(
             f"{uri} is {what}, whatever its name says, and is read as that",
-            hint=f"--format {form} reads it as {form.upper()}",
+            hint=f"format={form!r} reads it as {form.upper()}",
         )
     )
     return found

@@ -264,14 +264,14 @@ class Cutter:
         limit = f"{self._most / 1024**2:g} MiB"
         opening = self._ends.opening(data)
         if opening < 0:
-            reason, resumed = f"a row of more than {limit} (a larger --memory-limit allows for it)", len(data)
+            reason, resumed = f"a row of more than {limit} (a larger memory limit allows for it)", len(data)
         else:
             line = data.count(b"\n", 0, opening)
             begun = f"opens {line} line{'s' if line > 1 else ''} further" if line else "opens"
             reason = f"a quote that {begun} is not closed before the end of the file"
             if is_long:
                 reason = (
-                    f"a row of more than {limit} (a larger --memory-limit allows for it), "
+                    f"a row of more than {limit} (a larger memory limit allows for it), "
                     f"or a quote that {begun} is not closed"
                 )
             resumed = opening

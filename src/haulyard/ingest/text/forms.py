@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from haulyard.ingest.model import ConvergedLaterError
 from haulyard.ingest.text.dates import decides
+from haulyard.ingest.text.doubts import doubtful
 from haulyard.ingest.text.profile import types_of, undecided_way
 from haulyard.ingest.text.values import array_of
 from haulyard.ingest.text.widening import widened
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from haulyard.ingest.text.evidence import Evidence
     from haulyard.ingest.text.layout import Parsed
     from haulyard.ingest.text.profile import TextProfile
 
@@ -23,12 +25,14 @@ if TYPE_CHECKING:
 class Typed(NamedTuple):
     """A block in types that hold all its values.
 
-    ``undecided`` are columns of dates that may have the day or the month first, with one way to write them.
+    ``undecided`` are columns of dates that may have the day or the month first, with one way to write them,
+    ``doubts`` columns that became text here although most values are of another type.
     """
 
     parsed: Parsed
     schema: pa.Schema
     undecided: Mapping[str, str] = MappingProxyType({})
+    doubts: Mapping[str, Evidence] = MappingProxyType({})
 
 
 class Form(Protocol):
@@ -54,8 +58,8 @@ class Form(Protocol):
 
 def parse_first(form: Form, data: bytes) -> Typed:
     """Parse a file's first block, and find types that hold all its values. Raises as `parse_widening`."""
-    schema, undecided = _types(form, data)
-    return Typed(form.parse(data, schema), schema, undecided)
+    schema, undecided, doubts = _types(form, data)
+    return Typed(form.parse(data, schema), schema, undecided, doubts)
 
 
 def parse_widening(form: Form, data: bytes, schema: pa.Schema, undecided: Mapping[str, str]) -> Typed:
@@ -66,8 +70,9 @@ def parse_widening(form: Form, data: bytes, schema: pa.Schema, undecided: Mappin
             whether dates of columns that were ``undecided`` have the day first.
     """
     parsed = form.parse(data, schema)
+    doubts: Mapping[str, Evidence] = {}
     if parsed.misfits:
-        found, more = _types(form, data)
+        found, more, doubts = _types(form, data)
         schema = agreed(schema, found)
         undecided = {**more, **undecided}
         parsed = form.parse(data, schema)
@@ -76,7 +81,7 @@ def parse_widening(form: Form, data: bytes, schema: pa.Schema, undecided: Mappin
         decides(array_of(batch, name), way) for name, way in undecided.items()
     ):
         raise ConvergedLaterError
-    return Typed(parsed, schema, undecided)
+    return Typed(parsed, schema, undecided, doubts)
 
 
 def agreed(one: pa.Schema, other: pa.Schema) -> pa.Schema:
@@ -91,8 +96,8 @@ def agreed(one: pa.Schema, other: pa.Schema) -> pa.Schema:
     return both
 
 
-def _types(form: Form, data: bytes) -> tuple[pa.Schema, dict[str, str]]:
-    """Return the types that hold all values of a block, and its undecided columns.
+def _types(form: Form, data: bytes) -> tuple[pa.Schema, dict[str, str], Mapping[str, Evidence]]:
+    """Return the types that hold all values of a block, its undecided and its doubtful columns.
 
     Raises:
         ConvergedLaterError: Nearly all values of a column are of one type: those of all rows have to say
@@ -103,4 +108,4 @@ def _types(form: Form, data: bytes) -> tuple[pa.Schema, dict[str, str]]:
     if schema != types_of(profile):
         raise ConvergedLaterError
     ways = {name: undecided_way(evidence) for name, evidence in profile.columns.items()}
-    return schema, {name: way for name, way in ways.items() if way}
+    return schema, {name: way for name, way in ways.items() if way}, doubtful(profile, schema)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from haulyard.errors import IngestError
+from haulyard.errors import ConfigError
 from haulyard.records.formats.delimited import Dialect
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def names_of(rows: Sequence[Sequence[str]], options: ReadOptions, known: Sequenc
     ``known`` are names that a schema gives.
 
     Raises:
-        IngestError: The names that were given are not as many as the columns are.
+        ConfigError: The names that were given are not as many as the columns are.
     """
     first = rows[0]
     is_header = options.header
@@ -74,7 +74,7 @@ def names_of(rows: Sequence[Sequence[str]], options: ReadOptions, known: Sequenc
         return Names(tuple(known), is_header=False)
     if options.names:
         if len(options.names) != len(first):
-            raise IngestError(
+            raise ConfigError(
                 f"{uri} has {len(first)} columns, and {len(options.names)} names were given",
                 hint="give each column a name, in their order",
             )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from haulyard.records.model import Block as Values
 
 #: What to do about JSON of which nothing can be read.
-OTHER_FORMAT: Final = "--format csv, if that is what it is"
+OTHER_FORMAT: Final = "format='csv', if that is what it is"
 
 
 async def array_blocks(
@@ -64,7 +64,7 @@ def _lines(found: Iterator[Values | None], uri: str) -> list[Block]:
 
 def _hint(reason: str, *, is_first: bool) -> str:
     if "MiB" in reason:
-        return "a larger --memory-limit allows for it"
+        return "a larger memory limit allows for it: memory="
     if is_first and "does not end" not in reason:
         return OTHER_FORMAT
     return "upload it again if it was cut short; JSON Lines lose no more than a line"

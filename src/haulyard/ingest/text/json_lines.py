@@ -45,7 +45,7 @@ async def first_names(file: Opened, uri: str, schema: pa.Schema | None) -> tuple
     """
     head = await file.text.head(HEAD)
     if not head.strip() and schema is None:
-        raise IngestError(f"{uri} is empty: it has no columns", hint="leave it out, or say --schema-file")
+        raise IngestError(f"{uri} is empty: it has no columns", hint="leave it out, or give schema=")
     names = dict.fromkeys(schema.names if schema is not None else ())
     charset = file.charset
     rows = _first_values(head, charset) if file.form == "json" else iter(head.split(b"\n"))
@@ -60,7 +60,7 @@ def without_columns(uri: str, line: int, rejects: Sequence[Reject]) -> IngestErr
         return IngestError(f"{uri}: line {line + reject.line}: {reject.reason}", hint=OTHER_FORMAT)
     return IngestError(
         f"{uri} is empty: no object in it has a key, and it has no columns",
-        hint="leave it out, or say --schema-file",
+        hint="leave it out, or give schema=",
     )
 
 

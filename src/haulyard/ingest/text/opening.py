@@ -69,17 +69,17 @@ async def open_delimited(
         if known:
             await text.skip(len(head))
             return Delimited(Layout(uri, tuple(known), dialect, file.charset, options.nulls), text, 1)
-        raise IngestError(f"{uri} is empty: it has no columns", hint="leave it out, or say --schema-file")
+        raise IngestError(f"{uri} is empty: it has no columns", hint="leave it out, or give schema=")
     try:
         first = next(dialect.records(head[start:end].decode(encoding)))
     except UnicodeDecodeError as error:
         raise IngestError(
             f"{uri}: its first line is {file.charset.complaint(error).replace('record', 'line')}",
-            hint="--encoding names another one, such as latin-1",
+            hint="encoding= names another one, such as 'latin-1'",
         ) from None
     names = names_of([first, *first_rows(sample, dialect)[1:]], options, known, uri)
     for note in names.notes:
-        emit(Warned(note, hint="--columns and --schema-file go by these names"))
+        emit(Warned(note, hint="columns= and schema= go by these names"))
     if names.is_header:
         await text.skip(end)
     line = 1 + (head.count(b"\n", 0, end) if names.is_header else 0)
@@ -96,7 +96,7 @@ async def _first_record(text: Ahead, ends: RecordEnds, uri: str) -> tuple[int, i
             if size > _MOST:
                 raise IngestError(
                     f"{uri}: its first row does not end within {_MOST // 1024**2} MiB",
-                    hint="a quote may be left open, or it is no CSV: --format says what it is",
+                    hint="a quote may be left open, or it is no CSV: format= says what it is",
                 )
             size *= 2
             continue
@@ -105,7 +105,7 @@ async def _first_record(text: Ahead, ends: RecordEnds, uri: str) -> tuple[int, i
             if at < end and ends.opening(head[at:]) >= 0:
                 raise IngestError(
                     f"{uri}: a quote in its first row is not closed",
-                    hint="--quote '' if quotes mean nothing",
+                    hint="quote='' if quotes mean nothing",
                 )
         if at == end or head[at:end].strip(b"\r\n"):
             return at, end

@@ -47,18 +47,23 @@ def types_of(profile: TextProfile, share: float = 0.999) -> pa.Schema:
 
 def undecided_way(evidence: Evidence) -> str:
     """Return how dates are written of which nobody knows what is the day and what the month; else ``""``."""
-    kind = _kind(evidence, HOPELESS)
+    kind = kind_of(evidence, HOPELESS)
     return kind if kind in WAYS and other_way(kind) in WAYS and _tied(evidence, kind) else ""
 
 
 def likeliest(evidence: Evidence) -> str | None:
     """Return the kind that fits most values; None where none does, or the day may be the month."""
-    kind = _kind(evidence, 0.0)
+    kind = kind_of(evidence, 0.0)
     return None if kind in WAYS and _tied(evidence, kind) else kind
 
 
+def type_of(evidence: Evidence, share: float) -> pa.DataType:
+    """Return the type of a column of which ``share`` of the values have to fit it."""
+    return _field("", evidence, share).type
+
+
 def _field(name: str, evidence: Evidence, share: float) -> pa.Field:
-    kind = _kind(evidence, share)
+    kind = kind_of(evidence, share)
     if not evidence.values:
         found = pa.null()
     elif kind is None or (kind in WAYS and _tied(evidence, kind)):
@@ -83,7 +88,8 @@ def _number(evidence: Evidence, kind: pa.DataType) -> pa.DataType:
     return pa.decimal128(digits, fraction) if fraction and digits <= MOST else pa.string()
 
 
-def _kind(evidence: Evidence, share: float) -> str | None:
+def kind_of(evidence: Evidence, share: float) -> str | None:
+    """Return the kind that fits most values, and ``share`` of them at least; None where none does."""
     order = [*KINDS, "nested"]
     fits = [(count, -order.index(kind), kind) for kind, count in evidence.fits.items()]
     count, _, kind = max(fits, default=(0, 0, None))

@@ -10,7 +10,7 @@ import pyarrow as pa
 from haulyard.errors import IngestError
 from haulyard.events import Warned, ignore
 from haulyard.ingest.model import Piece, Reject
-from haulyard.ingest.text.evidence import NOTHING
+from haulyard.ingest.text.evidence import NOTHING, merged
 from haulyard.ingest.text.flight import Flight
 from haulyard.ingest.text.forms import Typed, agreed, parse_first, parse_widening
 from haulyard.ingest.text.json_lines import without_columns
@@ -27,15 +27,18 @@ if TYPE_CHECKING:
     from haulyard.events import Emit
     from haulyard.ingest.model import ReadOptions, SourceFile
     from haulyard.ingest.text.cutting import Block
+    from haulyard.ingest.text.evidence import Evidence
     from haulyard.ingest.text.starting import Started
     from haulyard.models.body import Buffer
 
 #: Rows that are not in the file's encoding: so many, and more than one in a hundred, mean that it is another.
 _FEW: Final = 10
 _PERCENT: Final = 100
+#: Bytes of a block where only the names are wanted.
+_HEAD: Final = 64 * 1024
 
 
-def _ignore(_: tuple[str, ...]) -> None:
+def _ignore(*_: object) -> None:
     """Nobody wants to know."""
 
 
@@ -48,6 +51,7 @@ async def text_pieces(
     *,
     emit: Emit = ignore,
     found: Callable[[tuple[str, ...]], None] = _ignore,
+    doubt: Callable[[Mapping[str, Evidence], int], None] = _ignore,
 ) -> AsyncGenerator[Piece]:
     """Yield the rows of a file of text, in order; close the generator where it is not read to its end.
 
@@ -55,6 +59,8 @@ async def text_pieces(
     file has none of that name, and a row that does not fit is a `Reject`. Without, they have the types found
     so far, and no row is rejected for its types. There is one piece at least. ``lanes`` are the threads that
     parse; ``found`` is told the file's own columns before the first piece, and what it raises is passed on.
+    ``doubt`` is told in the end which columns became text although most values are of another type, and the
+    number of rows.
 
     Raises:
         ConvergedLaterError: No schema was given, and the types found cannot hold a later value without loss.
@@ -86,8 +92,7 @@ async def text_pieces(
                 raise without_columns(source.uri, 1, ())
             if not reading.rows or stored.size:
                 yield reading.nothing()
-            if note := reading.note():
-                emit(note)
+            reading.tell(emit, doubt)
         finally:
             await flight.close()
 
@@ -136,6 +141,19 @@ async def text_profile(
     return whole
 
 
+async def text_names(
+    source: SourceFile, stream: AsyncIterator[Buffer], options: ReadOptions, lanes: Executor
+) -> tuple[str, ...]:
+    """Return the columns of a file of text, as far as its beginning tells, and those of its path.
+
+    Raises:
+        IngestError: It has no columns, is damaged, or not in its encoding.
+    """
+    lane, schema = Lane(lanes), options.schema
+    async with starting(source, stream, options, schema, lane, _HEAD, lambda _: None, ignore) as file:
+        return (*file.names, *(name for name, _ in source.partitions))
+
+
 class _Reading:
     """One file being read: the types found so far, and the line that is next."""
 
@@ -147,6 +165,7 @@ class _Reading:
         self._stored = stored
         self._foreign = 0
         self._undecided: Mapping[str, str] = {}
+        self._doubts: dict[str, Evidence] = {}
         self.rows = 0
         self.schema = file.schema
 
@@ -167,6 +186,8 @@ class _Reading:
         if not self._is_given and result.schema is not self.schema:
             self.schema = result.schema if self.schema is None else agreed(self.schema, result.schema)
         self._undecided = {**self._undecided, **result.undecided}
+        for name, evidence in result.doubts.items():
+            self._doubts[name] = merged(self._doubts.get(name, NOTHING), evidence)
         rejects = tuple(reject._replace(line=self.line + reject.line) for reject in found)
         self.line += lines
         rows = batch.num_rows + len(rejects)
@@ -176,7 +197,7 @@ class _Reading:
             uri, encoding = self._source.uri, self._file.encoding
             raise IngestError(
                 f"{uri} is not {encoding}: {self._foreign} of its first {self.rows} rows are not",
-                hint="--encoding latin-1 (or cp1252, utf-16 …) says what it is",
+                hint="encoding='latin-1' (or 'cp1252', 'utf-16' …) says what it is",
             )
         return Piece(self._source, batch, rejects, rows, stored)
 
@@ -192,15 +213,14 @@ class _Reading:
         schema = self._untyped() if self.schema is None else self.schema
         return Piece(self._source, empty_batch(schema), (), 0, self._stored.taken())
 
-    def note(self) -> Warned | None:
-        """Return what should be said in the end."""
-        if not self._foreign:
-            return None
-        are = "rows are" if self._foreign > 1 else "row is"
-        return Warned(
-            f"{self._source.uri}: {self._foreign} {are} not {self._file.encoding}, and rejected",
-            hint="--encoding latin-1 (or cp1252 …) if that is what they are",
-        )
+    def tell(self, emit: Emit, doubt: Callable[[Mapping[str, Evidence], int], None]) -> None:
+        """Say what should be said in the end."""
+        if self._foreign:
+            are = "rows are" if self._foreign > 1 else "row is"
+            told = f"{self._source.uri}: {self._foreign} {are} not {self._file.encoding}, and rejected"
+            emit(Warned(told, hint="encoding='latin-1' (or 'cp1252' …) if that is what they are"))
+        if self._doubts:
+            doubt(self._doubts, self.rows)
 
     def _untyped(self) -> pa.Schema:
         return pa.schema((name, pa.null()) for name in self._file.form.names)
