@@ -226,11 +226,19 @@ def test_validating_says_what_a_load_says(haul: Box, name: str, content: bytes, 
     assert checked.code == loaded.code
 
 
-def test_a_local_file_that_is_damaged_is_to_be_written_again(haul: Box) -> None:
-    (haul.cwd / "a.parquet").write_bytes(PARQUET[:-1])
-    assert "  write it again" in haul("ingest", "a.parquet").err
-    haul.bucket({"a.parquet": PARQUET[:-1]})
-    assert "  upload it again" in haul("ingest", "s3://b/a.parquet").err
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.parquet", PARQUET[:-1]),
+        ("a.csv.gz", gzip.compress(PEOPLE, mtime=0)[:-9]),
+        ("a.json", b'[{"a":1},{"a":'),
+    ],
+)
+def test_a_local_file_that_is_damaged_is_to_be_written_again(haul: Box, name: str, content: bytes) -> None:
+    (haul.cwd / name).write_bytes(content)
+    assert "\n  write it again" in haul("ingest", name).err
+    haul.bucket({name: content})
+    assert "\n  upload it again" in haul("ingest", f"s3://b/{name}").err
 
 
 def test_times_are_shown_whole(haul: Box) -> None:

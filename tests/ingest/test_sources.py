@@ -107,6 +107,19 @@ async def test_a_manifest_names_the_files(tree: Shelf, tmp_path: Path) -> None:
         await tree.dataset("s3://bucket/", "s3://other/", manifest=str(manifest))
 
 
+async def test_what_a_manifest_names_and_the_manifest_itself_have_no_neighbours(
+    tree: Shelf, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "keys.txt"
+    manifest.write_text("sales/z.csv\n")
+    with pytest.raises(NotFound, match=r"s3://bucket/sales/z\.csv") as caught:
+        await tree.dataset("s3://bucket/sales/", manifest=str(manifest))
+    assert "nearest" not in caught.value.hint
+    with pytest.raises(NotFound, match=r"keys\.json") as caught:
+        await tree.dataset("s3://bucket/sales/", manifest=str(tmp_path / "keys.json"))
+    assert "nearest" not in caught.value.hint
+
+
 async def test_local_paths_are_files_directories_and_wildcards(shelf: Shelf, tmp_path: Path) -> None:
     for name in ("a.csv", "sub/b.csv", "_c.csv"):
         path = tmp_path / name

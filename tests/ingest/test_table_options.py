@@ -75,6 +75,8 @@ def test_an_argument_that_is_no_option_may_have_been_meant(people: Path) -> None
         ({"delimiter": ";;"}, "cannot be the delimiter"),
         ({"delimiter": ",", "quote": ","}, "different characters"),
         ({"quote": "é"}, "cannot be the quote"),
+        ({"delimiter": 3}, "delimiter=3 is no text"),
+        ({"encoding": None}, "encoding=None is no text"),
         ({"encoding": "klingon"}, "is not the name of a text encoding"),
         ({"header": "no"}, "header='no' is neither True nor False"),
         ({"memory": 0}, "memory=0 is no number of bytes"),

@@ -26,6 +26,7 @@ from haulyard import (
     HaulError,
     Job,
     JobError,
+    Loaded,
     ObjectAcl,
     ObjectHead,
     ObjectInfo,
@@ -39,9 +40,14 @@ from haulyard import (
     Rules,
     RulesError,
     S3Error,
+    SchemaInfo,
     Secret,
+    TableOptions,
+    TooManyRejects,
     TransferDone,
     TransferResult,
+    load_table,
+    read_table,
 )
 from haulyard.fs import NodeInfo, Outcome, S3Provider, S3ProviderConfig, SyncS3Provider
 from haulyard.records.preview import Preview
@@ -213,3 +219,17 @@ def refused(client: Client) -> None:
     client.presign("s3://b/k", method="POST")  # type: ignore[arg-type]
     client.upload("a", "s3://b/", delete=True)  # type: ignore[call-arg]
     client.get(Path("s3:/b/k"))  # type: ignore[arg-type]
+
+
+def tables(client: Client) -> None:
+    """Options of tables are named and typed, also where they are kept for several calls."""
+    options: TableOptions = {"delimiter": ";", "on_drift": "widen", "memory": 1 << 28}
+    _, info = read_table("s3://b/t.csv", max_rejects=None, client=client, **options)
+    assert_type(info, SchemaInfo)
+    assert_type(load_table("s3://b/t.csv", key=["id"], mode="upsert", **options), Loaded)
+    read_table("t.csv", delimeter=";")  # type: ignore[call-arg]
+    load_table("t.csv", on_drift="ignore")  # type: ignore[arg-type]
+    try:
+        read_table("t.csv")
+    except TooManyRejects as error:
+        assert_type(error.rejected, int)

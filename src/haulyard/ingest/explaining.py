@@ -30,7 +30,8 @@ async def explained(store: Store, selection: Selection, error: StoreError, versi
     Of what is not there the hint names the nearest that is.
     """
     error = await _with_reason(store, error, version_id)
-    if not isinstance(error, NotFound) or error.code == "NoSuchBucket":
+    if not isinstance(error, NotFound) or error.code == "NoSuchBucket" or selection.kind == "manifest":
+        # What a manifest names was meant, and the manifest itself lies somewhere else.
         return error
     if selection.kind == "object":
         told = await explain_missing(store, selection.key, error)

@@ -10,7 +10,8 @@ from haulyard.errors import ConfigError, IngestError
 from haulyard.events import Warned
 from haulyard.ingest.engines import PARQUET, TEXT, imported
 from haulyard.ingest.fetching import Stream, fetch
-from haulyard.ingest.parquet_footer import WHOLE, NotParquetError, again, read_footer
+from haulyard.ingest.model import again
+from haulyard.ingest.parquet_footer import WHOLE, NotParquetError, read_footer
 from haulyard.ingest.parquet_reading import parquet_pieces
 from haulyard.records.formats.detection import PARQUET_MAGIC, format_of, promised_compression
 from haulyard.records.reading_streams import in_thread
@@ -53,14 +54,14 @@ async def examine(source: SourceFile, around: Surroundings) -> Opened:
                 f"{source.uri} is no Parquet", hint="leave format= out, and it is found out"
             ) from None
         if not error.head:
-            raise IngestError(f"{source.uri} is empty, and so no Parquet", hint=again(source)) from None
+            raise IngestError(f"{source.uri} is empty, and so no Parquet", hint=again(source.uri)) from None
         from haulyard.ingest.text.content import check_markup  # which needs pyarrow, as reading does
 
         check_markup("parquet", error.head, source.uri)
         found = format_of("", error.head) or "csv"
         if b"\0" in error.head:
             raise IngestError(
-                f"{source.uri} is no Parquet, as its name says, nor any text", hint=again(source)
+                f"{source.uri} is no Parquet, as its name says, nor any text", hint=again(source.uri)
             ) from None
         around.emit(Warned(f"{source.uri} is no Parquet, as its name says: it is read as {found}"))
         return Opened(None, replace(options, format=found))
@@ -120,7 +121,7 @@ async def unnamed_footer(source: SourceFile, around: Surroundings) -> Footer:
         return await read_footer(source)
     except NotParquetError:
         raise IngestError(
-            f"{source.uri} begins like Parquet and does not end like it", hint=again(source)
+            f"{source.uri} begins like Parquet and does not end like it", hint=again(source.uri)
         ) from None
 
 

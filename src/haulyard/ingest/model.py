@@ -79,6 +79,9 @@ class ReadOptions:
 
     def check(self) -> None:
         """Raise ConfigError where an option makes no sense, whatever the files are."""
+        for name in ("encoding", "delimiter", "quote", "escape"):
+            if not isinstance(value := getattr(self, name), str):
+                raise ConfigError(f"{name}={value!r} is no text", hint="leave it out, and it is found out")
         if self.header is not None and not isinstance(self.header, bool):
             raise ConfigError(f"header={self.header!r} is neither True nor False", hint="None finds it out")
         if not isinstance(self.memory, int) or self.memory < 1:
@@ -116,6 +119,11 @@ class Reject(NamedTuple):
     column: str = ""
     value: str = ""
     raw: bytes = b""
+
+
+def again(uri: str) -> str:
+    """Return what is to be done about a file that is of no use as it is."""
+    return "upload it again" if "://" in uri else "write it again"
 
 
 class Piece(NamedTuple):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from haulyard.errors import IngestError
 from haulyard.ingest.fetching import TAIL, fetch
+from haulyard.ingest.model import again
 from haulyard.models import ByteRange
 from haulyard.records.formats.detection import PARQUET_MAGIC
 from haulyard.records.reading_streams import in_thread
@@ -163,9 +164,4 @@ def reason_of(error: Exception) -> str:
 
 def damaged(source: SourceFile, what: str, *, hint: str = "") -> IngestError:
     """Return the error for a damaged file."""
-    return IngestError(f"{source.uri} is damaged: {what}", hint=hint or again(source))
-
-
-def again(source: SourceFile) -> str:
-    """Return what is to be done about a file that is of no use as it is."""
-    return "upload it again" if "://" in source.uri else "write it again"
+    return IngestError(f"{source.uri} is damaged: {what}", hint=hint or again(source.uri))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from haulyard.errors import IngestError
+from haulyard.ingest.model import again
 from haulyard.ingest.text.cutting import Block
 from haulyard.records.formats.cutting import Start
 from haulyard.records.formats.json_values import JsonValues, begins_array
@@ -56,15 +57,15 @@ def _lines(found: Iterator[Values | None], uri: str) -> list[Block]:
         for place, flaw in each.flaws.items():
             is_first = not each.offset and not place
             raise IngestError(
-                f"{uri}: line {flaw.line}: {flaw.reason}", hint=_hint(flaw.reason, is_first=is_first)
+                f"{uri}: line {flaw.line}: {flaw.reason}", hint=_hint(flaw.reason, uri, is_first=is_first)
             )
         blocks.append(Block(b"\n".join(each.rows) + b"\n"))
     return blocks
 
 
-def _hint(reason: str, *, is_first: bool) -> str:
+def _hint(reason: str, uri: str, *, is_first: bool) -> str:
     if "MiB" in reason:
         return "a larger memory limit allows for it: memory="
     if is_first and "does not end" not in reason:
         return OTHER_FORMAT
-    return "upload it again if it was cut short; JSON Lines lose no more than a line"
+    return f"{again(uri)} if it was cut short; JSON Lines lose no more than a line"

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from haulyard.errors import IngestError, RecordError
+from haulyard.ingest.model import again
 from haulyard.ingest.text.content import form_by_content
 from haulyard.records.formats.compression import Inflater
 from haulyard.records.formats.detection import HEAD, compression_of, format_of
@@ -110,7 +111,7 @@ async def opened(
     head = await text.head(HEAD)
     compression = options.compression or compression_of(source.key, head[:HEAD])
     if compression and compression != "none":
-        text = Ahead(_Inflated(text, Inflater(compression, source.uri), lane))
+        text = Ahead(_Inflated(text, Inflater(compression, source.uri), lane, again(source.uri)))
         head = await text.head(HEAD)
     charset = Charset(options.encoding or _guessed(head[:HEAD]), head, _SPECIALS)
     if charset.is_streamed:
@@ -141,8 +142,9 @@ def _guessed(head: bytes) -> str:
 class _Inflated:
     """The text of a compressed file, inflated in a thread."""
 
-    def __init__(self, stream: Stream, inflater: Inflater, lane: Lane) -> None:
+    def __init__(self, stream: Stream, inflater: Inflater, lane: Lane, again: str) -> None:
         self._stream = stream
+        self._again = again
         self._inflater = inflater
         self._lane = lane
         self._pieces: Iterator[bytes] = iter(())
@@ -157,7 +159,8 @@ class _Inflated:
                     return b""
                 self._pieces = self._inflater.feed(data)
         except RecordError as error:
-            raise IngestError(error.message, hint=error.hint) from error
+            hint = error.hint.replace("upload it again", self._again)
+            raise IngestError(error.message, hint=hint) from error
         return piece
 
     def _next(self) -> bytes:
