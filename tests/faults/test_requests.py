@@ -14,6 +14,7 @@ from haulyard.errors import (
     S3ArchivedError,
     S3ClockError,
     S3CredentialsError,
+    S3Error,
     S3NetworkError,
     S3NotFound,
     S3PermissionError,
@@ -333,6 +334,28 @@ async def test_a_head_that_stays_mute_is_given_its_likely_cause(stack: Stack) ->
             await stack.store.head("key")
         assert "s3:GetObject" in final.value.hint
     assert stack.operations.count("HeadBucket") == 1
+
+
+@pytest.mark.row("mute head")
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("SignatureDoesNotMatch", S3CredentialsError),
+        ("InvalidAccessKeyId", S3CredentialsError),
+        ("AccessDenied", S3PermissionError),
+    ],
+)
+async def test_a_head_that_is_refused_is_told_with_the_reason_that_a_get_has(
+    code: str, kind: type[S3Error], stack: Stack
+) -> None:
+    """HEAD answered 403 without a body: a GET of the first byte has one."""
+    stack.server.script(
+        Fault("HeadObject", status=403, body="", attempts="all"),
+        Fault("GetObject", status=403, body=error_xml(code), attempts="all"),
+    )
+    with pytest.raises(kind) as final:
+        await stack.store.head("key")
+    assert final.value.code == code
 
 
 # What is final

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from haulyard.checksums import checksum_of, compute, hasher
 from haulyard.errors import ConfigError, S3Error
@@ -30,6 +30,10 @@ from haulyard.s3.answers import empty_range, parsed, span_of
 from haulyard.s3.checksums import checksum_headers
 from haulyard.s3.headers import account_headers, has_customer_key
 from haulyard.s3.reading import NoBody, Resumption, S3Reader, verifiable
+
+_FIRST_BYTE: Final = ByteRange(0, 1)
+#: Statuses of a HEAD that have many reasons.
+_UNEXPLAINED: Final = frozenset((400, 401, 403))
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -134,7 +138,12 @@ class S3Client:
         """Describe an object."""
         if options.range is not None:
             options = replace(options, range=None)
-        response = await self._call(objects.head_object(bucket, key, options))
+        try:
+            response = await self._call(objects.head_object(bucket, key, options))
+        except S3Error as error:
+            if error.status not in _UNEXPLAINED:
+                raise
+            raise await self._explained(bucket, key, options, error) from None
         return objects.parse_head(key, response.status, response.headers)
 
     async def put_object(self, bucket: str, key: str, body: Body, options: PutOptions) -> PutResult:
@@ -352,6 +361,17 @@ class S3Client:
         """Send a request whose answer is small and return it, read and closed."""
         async with await self._send(request) as response:
             return response
+
+    async def _explained(self, bucket: str, key: str, options: GetOptions, error: S3Error) -> S3Error:
+        """Return the error of a GET for that of a HEAD, whose answer has no body, and so no reason.
+
+        A wrong key, a token that has expired and a missing permission look alike there.
+        """
+        try:
+            async with await self._send(objects.get_object(bucket, key, replace(options, range=_FIRST_BYTE))):
+                return error
+        except S3Error as told:
+            return told if told.status in _UNEXPLAINED else error
 
     def _protect_customer_key(self, request: Request) -> None:
         if has_customer_key(request.headers) and not self._signer.address(request.bucket).is_private:
