@@ -14,9 +14,10 @@ from haulyard.client.arguments import checksum_algorithm
 from haulyard.client.session import Place, Session
 from haulyard.errors import HaulError
 from haulyard.events import ignore
+from haulyard.fs.fsspec import ending
 from haulyard.fs.fsspec.errors import os_error
 from haulyard.fs.fsspec.listings import Listings
-from haulyard.fs.fsspec.loop import io_loop
+from haulyard.fs.fsspec.loop import io_loop, is_io_loop
 from haulyard.fs.fsspec.options import LISTINGS_EXPIRY, customer_key_of, given, put_of, written_properties
 from haulyard.models import PutOptions
 from haulyard.transfer.content_types import content_type_of
@@ -164,6 +165,8 @@ class FileSystemBase(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no ty
         if found is None:
             session = Session(self._given.settings, ignore, self._given.keys)
             found = self._remembered[loop] = Remembered(session, {})
+            if is_io_loop(loop):
+                ending.sessions.add(session)
         return found
 
     def _store(self, bucket: str) -> S3Store:
