@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from glob import has_magic
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -232,9 +233,22 @@ class FileSystemBase(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no ty
         """Forget what was remembered of paths that were written to."""
         self._listings.forget(map(self._strip_protocol, paths))
 
+    def _ask_anew(self, *paths: str | list[str]) -> None:
+        """Forget what was listed of paths, or patterns, by which is decided what is written or removed."""
+        for path in paths:
+            for each in [path] if isinstance(path, str) else path:
+                plain = self._strip_protocol(each)
+                self._listings.refresh(_above_magic(plain) if has_magic(plain) else plain)
+
     def invalidate_cache(self, path: str | None = None) -> None:
         """Forget what was listed: everything, or what lies at, below and above ``path``."""
         self._listings.refresh("" if path is None else self._strip_protocol(path))
+
+
+def _above_magic(pattern: str) -> str:
+    """Return the directory in which all that a pattern matches lies."""
+    parts = pattern.split("/")
+    return "/".join(parts[: next(at for at, part in enumerate(parts) if has_magic(part))])
 
 
 #: What a URL of an object of ours may begin with.

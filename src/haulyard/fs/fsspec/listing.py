@@ -312,12 +312,20 @@ class ListingMethods(FileSystemBase):
         path: str,
         maxdepth: int | None = None,
         topdown: bool = True,
-        on_error: str | Callable[[OSError], object] = "omit",
+        on_error: str | Callable[[OSError], object] | None = None,
+        *,
+        below: str | Callable[[OSError], object] | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[tuple[str, Any, Any]]:
+        """Walk a tree; ``on_error`` is ``raise``, ``omit`` or a function that is called with the error.
+
+        Without it what is not there is left out, and every other error is raised: a tree that could not be
+        listed is no empty one. ``below`` is how fsspec's own recursion, which forgets it, is told.
+        """
         if self._strip_protocol(path) in {"", "*"}:
             raise ValueError("walk through all buckets at once: name a bucket")
-        async for each in super()._walk(path, maxdepth, topdown, on_error, **kwargs):
+        on_error = below or on_error or _raise_unless_missing
+        async for each in super()._walk(path, maxdepth, topdown, on_error, below=on_error, **kwargs):
             yield each
 
     async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
@@ -351,6 +359,11 @@ class ListingMethods(FileSystemBase):
         """Return a text that changes with the content of a path."""
         info = self.info(path)
         return str(tokenize(info["name"], info["size"], etag_of(info)))
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _is_marker(entry: Entry) -> bool:

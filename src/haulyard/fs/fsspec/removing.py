@@ -43,6 +43,7 @@ class RemovingMethods(WritingMethods):
         maxdepth: int | None = None,
         **_: Any,
     ) -> list[str]:
+        self._ask_anew(path)
         removed: list[str] = []
         for each in [path] if isinstance(path, str) else path:
             if has_magic(self._strip_protocol(each)):

@@ -84,6 +84,11 @@ class WritingMethods(ReadingMethods):
 
         return await each_of(items, write, self._workers(batch_size), stop=True)
 
+    async def _put(self, lpath: Any, rpath: str | list[str], *args: Any, **kwargs: Any) -> Any:
+        """Upload files; whether into a directory is asked of the store."""
+        self._ask_anew(rpath)
+        return await super()._put(lpath, rpath, *args, **kwargs)
+
     @os_errors
     @cancelled_once
     async def _put_file(
@@ -134,7 +139,7 @@ class WritingMethods(ReadingMethods):
         self, path: str, truncate: bool = True, data: Buffer = b"", **properties: Any
     ) -> dict[str, Any]:
         """Write an empty object; an object has no time that could be set without writing it."""
-        if not truncate and await self._exists(path):
+        if not truncate and await self._exists(path, refresh=True):
             raise ValueError(f"{path!r} exists, and S3 sets no times: touch it with truncate=True")
         return await self._pipe_file(path, data, **properties)
 
@@ -152,7 +157,7 @@ class WritingMethods(ReadingMethods):
         self, path: str, target: Target, mode: str, part_size: int, properties: dict[str, Any]
     ) -> tuple[AsyncWriter | AppendWriter, int | None]:
         """Return what writes an object, entered, and the size of what it appends to, if it does."""
-        if mode == "xb" and await self._exists(path):
+        if mode == "xb" and await self._exists(path, refresh=True):
             raise exists_error(path)
         options = self._put_options(properties, target.key, "create" if mode == "xb" else "overwrite")
         head = await self._appended_to(target) if mode == "ab" else None
