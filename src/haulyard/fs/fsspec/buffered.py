@@ -113,6 +113,8 @@ class HaulFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no typ
         return asyncio.run_coroutine_threadsafe(self._fetched(start, end), self.fs.loop)
 
     async def _fetched(self, start: int, end: int) -> bytes:
+        if (task := asyncio.current_task()) is not None:
+            task.add_done_callback(_look_at)
         try:
             data: bytes = await self.fs._bound(self._target, ByteRange(start, end), self._etag)
         except OSError as error:
@@ -266,6 +268,15 @@ def _weakly(fetch: Callable[[int, int], T]) -> Callable[[int, int], T]:
         return bound(start, end)
 
     return call
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    """Look at how reading ahead ended, so that asyncio does not complain that nobody did.
+
+    Where the file was closed meanwhile nobody does, as its future is cancelled by then.
+    """
+    if not task.cancelled():
+        task.exception()
 
 
 def _on_loop_thread(loop: asyncio.AbstractEventLoop) -> bool:
