@@ -54,7 +54,7 @@ class PropertyCalls(MoveCalls):
         Raises:
             NotFound: There is no such file.
             SourceChanged: It was replaced again and again meanwhile.
-            ConfigError: Something else than such texts.
+            ConfigError: Something else than such texts, or a name that is Haulyard's own (``haul-token``).
 
         Example:
             >>> (await provider.set_metadata("notes/today.txt", {"author": "me"})).metadata
@@ -62,6 +62,7 @@ class PropertyCalls(MoveCalls):
         """
         check_texts("metadata", metadata)
         volume = self._volume
+        volume.check_metadata(metadata)
         key = volume.file_key(path)
         for is_last in (False,) * (_ROUNDS - 1) + (True,):
             head = await volume.store.head(key, volume.reading)
