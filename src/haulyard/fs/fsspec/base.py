@@ -16,7 +16,7 @@ from haulyard.client.session import Place, Session
 from haulyard.errors import HaulError
 from haulyard.events import ignore
 from haulyard.fs.fsspec import ending
-from haulyard.fs.fsspec.errors import os_error
+from haulyard.fs.fsspec.errors import os_error, refusal_before
 from haulyard.fs.fsspec.listings import Listings
 from haulyard.fs.fsspec.loop import io_loop, is_io_loop
 from haulyard.fs.fsspec.options import LISTINGS_EXPIRY, customer_key_of, given, put_of, written_properties
@@ -94,6 +94,8 @@ class FileSystemBase(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no ty
                 own={"endpoint_url": endpoint_url, "profile": profile, "region": region, **own},
             )
         except HaulError as error:
+            if anon and (refusal := refusal_before(error)) is not None:
+                raise refusal from refusal.__cause__
             raise os_error(error) from error
         self.version_aware = version_aware
         self.default_block_size = default_block_size or self.default_block_size

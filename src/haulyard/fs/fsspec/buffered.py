@@ -13,6 +13,7 @@ from fsspec.spec import AbstractBufferedFile
 from haulyard.errors import PreconditionFailed
 from haulyard.fs.fsspec import ending
 from haulyard.fs.fsspec.ahead import LEAST, ReadAhead
+from haulyard.fs.fsspec.buckets import into_bucket
 from haulyard.fs.fsspec.entries import etag_of
 from haulyard.fs.fsspec.errors import exists_error, os_errors
 from haulyard.models import ByteRange
@@ -181,6 +182,7 @@ class HaulFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no typ
         sync(self.fs.loop, self._discard)
 
     @os_errors
+    @into_bucket
     async def _commit(self) -> None:
         if self.loc == self._kept:
             # Nothing was appended.

@@ -13,6 +13,7 @@ from fsspec.utils import tokenize
 
 from haulyard.errors import AccessDenied, NotFound
 from haulyard.fs.fsspec.base import FileSystemBase, Target
+from haulyard.fs.fsspec.buckets import into_bucket
 from haulyard.fs.fsspec.entries import bucket_entry, directory, etag_of, headed, listed, versioned
 from haulyard.fs.fsspec.errors import directory_error, missing_error, os_errors
 from haulyard.models import GetOptions, ListOptions
@@ -173,6 +174,11 @@ class ListingMethods(FileSystemBase):
             entries.sort(key=_name_of)
             question.keep_all(entries)
         return entries
+
+    @into_bucket
+    async def _reach(self, bucket: str) -> None:
+        """Raise where there is no such bucket, or it must not be reached."""
+        await self._here().session.connection().client.head_bucket(bucket)
 
     async def _versions(self, target: Target, *, exact: bool = False) -> list[Entry]:
         """Return all versions in a directory, or of one key."""

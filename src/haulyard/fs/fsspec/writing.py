@@ -15,6 +15,7 @@ from haulyard.client.files import AsyncWriter
 from haulyard.errors import NotFound, PreconditionFailed
 from haulyard.events import BytesMoved
 from haulyard.fs.fsspec.appending import AppendWriter
+from haulyard.fs.fsspec.buckets import into_bucket
 from haulyard.fs.fsspec.errors import exists_error, os_errors
 from haulyard.fs.fsspec.reading import LARGE, ReadingMethods
 from haulyard.fs.fsspec.transactions import Deferred
@@ -45,6 +46,7 @@ class WritingMethods(ReadingMethods):
     """The methods that write."""
 
     @os_errors
+    @into_bucket
     @cancelled_once
     async def _pipe_file(
         self, path: str, value: Buffer, mode: str = "overwrite", **properties: Any
@@ -90,6 +92,7 @@ class WritingMethods(ReadingMethods):
         return await super()._put(lpath, rpath, *args, **kwargs)
 
     @os_errors
+    @into_bucket
     @cancelled_once
     async def _put_file(
         self,
