@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from haulyard.client.arguments import check_texts
 from haulyard.client.cancelling import cancelled_once
-from haulyard.errors import PreconditionFailed, SourceChanged
+from haulyard.errors import NotFound, PreconditionFailed, SourceChanged
+from haulyard.fs.explaining import no_file
 from haulyard.fs.metrics import measured
 from haulyard.fs.moving import MoveCalls, kept, rewritten
 from haulyard.fs.nodes import FileVersion, NodeInfo
@@ -65,7 +66,10 @@ class PropertyCalls(MoveCalls):
         volume.check_metadata(metadata)
         key = volume.file_key(path)
         for is_last in (False,) * (_ROUNDS - 1) + (True,):
-            head = await volume.store.head(key, volume.reading)
+            try:
+                head = await volume.store.head(key, volume.reading)
+            except NotFound as error:
+                raise await no_file(volume, error, key) from error.__cause__
             try:
                 return await self._rewrite(head, dict(metadata), content_type)
             except (PreconditionFailed, SourceChanged):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from fsspec.asyn import sync_wrapper
 from fsspec.utils import tokenize
 
-from haulyard.errors import AccessDenied, NotFound
+from haulyard.errors import AccessDenied, NotFound, S3PermissionError
+from haulyard.fs.explaining import refusal
 from haulyard.fs.fsspec.base import FileSystemBase, Target
 from haulyard.fs.fsspec.buckets import into_bucket
 from haulyard.fs.fsspec.entries import bucket_entry, directory, etag_of, headed, listed, versioned
@@ -68,10 +69,13 @@ class ListingMethods(FileSystemBase):
     async def _head(self, name: str, target: Target) -> Entry | None:
         """Return the entry of an object; None where there is none of that name."""
         options = GetOptions(version_id=target.version_id, encryption=self._customer_key)
+        store = self._store(target.bucket)
         try:
-            head = await self._store(target.bucket).head(target.key, options)
+            head = await store.head(target.key, options)
         except NotFound:
             return None
+        except S3PermissionError as error:
+            raise await refusal(store, error, target.key) from None
         return headed(name, head)
 
     async def _is_prefix(self, target: Target) -> bool:
