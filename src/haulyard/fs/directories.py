@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from haulyard.client.cancelling import cancelled_once
-from haulyard.errors import Conflict, NotFound, PreconditionFailed, UnsafeName
+from haulyard.errors import Conflict, NotFound, PreconditionFailed, S3PermissionError, UnsafeName
 from haulyard.events import Warned
 from haulyard.fs.conditions import ABSENT, explained
+from haulyard.fs.explaining import refusal
 from haulyard.fs.metrics import measured
 from haulyard.fs.nodes import Cleaned, NewNode, NodeInfo, StorageStats
 from haulyard.fs.paths import is_probe, plain
@@ -39,6 +40,7 @@ class DirectoryCalls(WriteCalls):
         Raises:
             NotFound: There is neither.
             S3PermissionError: The store does not tell.
+            S3CredentialsError: The credentials are wrong.
             UnsafeName: The path is none.
 
         Example:
@@ -255,6 +257,8 @@ class DirectoryCalls(WriteCalls):
             except NotFound as error:
                 if error.code == "NoSuchBucket":
                     raise
+            except S3PermissionError as error:
+                raise await refusal(volume.store, error, volume.prefix) from None
             else:
                 return volume.described(head, text)
         if not text:
@@ -357,6 +361,7 @@ class DirectoryCalls(WriteCalls):
             bucket=volume.config.bucket,
             key=volume.prefix + path,
             code="NoSuchKey",
+            hint="list_directory says what there is; upper and lower case count",
         )
 
 

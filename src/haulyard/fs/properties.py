@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from haulyard.client.arguments import check_texts
 from haulyard.client.cancelling import cancelled_once
-from haulyard.errors import PreconditionFailed, SourceChanged
+from haulyard.errors import NotFound, PreconditionFailed, SourceChanged
+from haulyard.fs.explaining import no_file
 from haulyard.fs.metrics import measured
 from haulyard.fs.moving import MoveCalls, kept, rewritten
 from haulyard.fs.nodes import FileVersion, NodeInfo
@@ -54,7 +55,7 @@ class PropertyCalls(MoveCalls):
         Raises:
             NotFound: There is no such file.
             SourceChanged: It was replaced again and again meanwhile.
-            ConfigError: Something else than such texts.
+            ConfigError: Something else than such texts, or a name that is Haulyard's own (``haul-token``).
 
         Example:
             >>> (await provider.set_metadata("notes/today.txt", {"author": "me"})).metadata
@@ -62,9 +63,13 @@ class PropertyCalls(MoveCalls):
         """
         check_texts("metadata", metadata)
         volume = self._volume
+        volume.check_metadata(metadata)
         key = volume.file_key(path)
         for is_last in (False,) * (_ROUNDS - 1) + (True,):
-            head = await volume.store.head(key, volume.reading)
+            try:
+                head = await volume.store.head(key, volume.reading)
+            except NotFound as error:
+                raise await no_file(volume, error, key) from error.__cause__
             try:
                 return await self._rewrite(head, dict(metadata), content_type)
             except (PreconditionFailed, SourceChanged):

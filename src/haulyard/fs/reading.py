@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final, cast
 
 from haulyard.checksums import base64_of, etag_is_md5, hasher
 from haulyard.client.arguments import byte_range
-from haulyard.errors import IntegrityError, PreconditionFailed, S3IntegrityError, SourceChanged
+from haulyard.errors import IntegrityError, NotFound, PreconditionFailed, S3IntegrityError, SourceChanged
 from haulyard.fs.conditions import explained
+from haulyard.fs.explaining import no_file
 from haulyard.fs.metrics import measured
 from haulyard.fs.ranged import Ranges, in_ranges
 from haulyard.fs.volume import VolumeCalls
@@ -61,7 +62,7 @@ class ReadCalls(VolumeCalls):
             progress: Is called with the bytes that arrived and those that there are in all.
 
         Raises:
-            NotFound: There is no such file.
+            NotFound: There is no such file; the error says so where there is a directory of its name.
             PreconditionFailed: ``if_match`` does not hold; both ETags are in the error.
             IntegrityError: What arrived is not what was stored, or does not have ``checksum``.
             SourceChanged: It was replaced again and again while it was read.
@@ -77,7 +78,10 @@ class ReadCalls(VolumeCalls):
         options = replace(
             self._volume.reading, range=byte_range(range), version_id=version_id, if_match=if_match
         )
-        data, _ = await self._read(path, key, options, progress)
+        try:
+            data, _ = await self._read(path, key, options, progress)
+        except NotFound as error:
+            raise await no_file(self._volume, error, key) from error.__cause__
         if checksum is not None:
             _verify(data, checksum, path)
         return data
@@ -195,6 +199,8 @@ class ReadCalls(VolumeCalls):
             return await self._volume.store.get(key, self._whole(options))
         except PreconditionFailed as error:
             raise await explained(self._volume, error, key, wanted=options.if_match) from error
+        except NotFound as error:
+            raise await no_file(self._volume, error, key) from error.__cause__
 
     async def _content(
         self, path: str, reader: ObjectReader, options: GetOptions, progress: Progress | None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from haulyard.client.arguments import check_properties, checksum_algorithm
 from haulyard.client.async_client import AsyncClient
 from haulyard.client.session import Place, both, session_of
-from haulyard.errors import StoreError, Unsupported
+from haulyard.errors import ConfigError, StoreError, Unsupported
 from haulyard.fs.cache import Cache
 from haulyard.fs.metrics import Meter
 from haulyard.fs.nodes import NodeInfo
@@ -19,6 +19,8 @@ from haulyard.transfer.content_types import content_type_of
 from haulyard.transfer.options import TransferOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from haulyard.events import Emit
     from haulyard.fs.config import FileProperties, S3ProviderConfig
     from haulyard.fs.encryption import Encrypter
@@ -49,6 +51,7 @@ class Volume:
         self.algorithm = (
             "MD5" if config.checksum_algorithm == "MD5" else checksum_algorithm(self.session.settings)
         )
+        self.check_metadata(config.metadata)
         self._put = config.put_options()
         self._put_by_type: dict[str, PutOptions] = {}
         self._store: S3Store | None = None
@@ -141,11 +144,27 @@ class Volume:
                 hint="max_file_size of S3ProviderConfig sets the limit; stream_read needs none",
             )
 
+    def check_metadata(self, metadata: Mapping[str, str]) -> None:
+        """Refuse metadata whose names are not free: no other writer could tell them from Haulyard's own.
+
+        Raises:
+            ConfigError: One is ``haul-token``; or it belongs to client-side encryption, where that is used.
+        """
+        if TOKEN in map(str.lower, metadata):
+            raise ConfigError(
+                f"the metadata entry {TOKEN} is Haulyard's own: it tells a write whose answer got lost",
+                hint="choose another name",
+            )
+        if self.config.client_side_encryption is not None:
+            from haulyard.fs.encryption import check_own
+
+            check_own(metadata)
+
     def put_options(self, key: str, given: FileProperties) -> PutOptions:
         """Return what a file gets: what was ``given``, then what the configuration says.
 
         Raises:
-            ConfigError: A value of another kind than the property has.
+            ConfigError: A value of another kind than the property has, or as `check_metadata`.
         """
         content_type = given.get("content_type") or content_type_of(key)
         options = self._put_by_type.get(content_type)
@@ -154,6 +173,7 @@ class Volume:
         if not given:
             return options
         check_properties(given)
+        self.check_metadata(given.get("metadata", {}))
         changes: dict[str, Any] = {name: value for name, value in given.items() if name != "content_type"}
         for name in ("metadata", "tags"):
             if name in changes:

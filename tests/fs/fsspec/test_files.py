@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
 import io
 import pickle
 import random
+import threading
 import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fsspec.asyn import sync
 
 from haulyard.fs import HaulFileSystem
 from haulyard.testing.faults import FaultServer
@@ -283,3 +286,40 @@ def test_a_file_that_nobody_closed_is_closed_when_nobody_has_it(fs: HaulFileSyst
 def test_text_is_refused_where_bytes_are_wanted(fs: HaulFileSystem, place: str) -> None:
     with pytest.raises(TypeError, match="encode"):
         fs.pipe_file(f"{place}/t", "text")
+
+
+def test_nobody_complains_of_reading_ahead_that_failed_when_the_file_was_closed(
+    fs: HaulFileSystem, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fs.pipe_file(f"{place}/x", bytes(1_000_000))
+    complaints: list[dict[str, Any]] = []
+    began, ended = threading.Event(), threading.Event()
+
+    async def failing(*_: object) -> bytes:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise OSError("the connection broke at that moment") from None
+        finally:
+            ended.set()
+        raise AssertionError
+
+    async def settled() -> None:
+        gc.collect()
+
+    fs.loop.call_soon_threadsafe(fs.loop.set_exception_handler, lambda _, said: complaints.append(said))
+    try:
+        file = fs.open(f"{place}/x", block_size=100_000)
+        file.read(1)
+        monkeypatch.setattr(fs, "_bound", failing)
+        file.read(50_000)
+        assert began.wait(60)
+        file.close()
+        assert ended.wait(60)
+        del file
+        for _ in range(3):
+            sync(fs.loop, settled)
+    finally:
+        fs.loop.call_soon_threadsafe(fs.loop.set_exception_handler, None)
+    assert complaints == []

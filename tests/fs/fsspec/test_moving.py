@@ -132,8 +132,16 @@ def test_a_key_that_cannot_be_deleted_is_told() -> None:
 
 def test_directories_are_buckets_or_nothing(fs: HaulFileSystem, bucket_name: Callable[[], str]) -> None:
     bucket = bucket_name()
-    with pytest.raises(FileNotFoundError):
-        fs.mkdir(f"{bucket}/a", create_parents=False)
+    attempts: list[Callable[[], object]] = [
+        lambda: fs.mkdir(f"{bucket}/a"),
+        lambda: fs.makedirs(f"{bucket}/a"),
+        lambda: fs.makedirs(bucket, exist_ok=True),
+    ]
+    for attempt in attempts:
+        with pytest.raises(FileNotFoundError):
+            attempt()
+    assert not fs.exists(bucket)
+    fs.mkdir(bucket)
     fs.mkdir(f"{bucket}/a/b")
     assert fs.ls(bucket) == []
     assert not fs.exists(f"{bucket}/a")
@@ -153,8 +161,9 @@ def test_directories_are_buckets_or_nothing(fs: HaulFileSystem, bucket_name: Cal
     fs.rm(f"{bucket}/d/file")
     fs.rmdir(bucket)
     assert not fs.exists(bucket)
-    with pytest.raises(ValueError, match="root"):
-        fs.mkdir("/")
+    for make in (fs.mkdir, fs.makedirs):
+        with pytest.raises(ValueError, match="root"):
+            make("/")
 
 
 def test_touch_makes_and_truncates(fs: HaulFileSystem, place: str) -> None:

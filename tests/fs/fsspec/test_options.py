@@ -105,6 +105,7 @@ def test_options_of_s3fs_are_understood() -> None:
         ({"sse_customer_key": "short"}, ValueError, "sse_customer_key"),
         ({"sse_customer_key": KEY, "sse": "AES256"}, ValueError, "no other encryption"),
         ({"metadata": {"a": 1}}, ValueError, "metadata"),
+        ({"metadata": {"Haul-Token": "x"}}, ValueError, "Haulyard's own"),
     ],
 )
 def test_what_is_not_understood_is_refused(given: dict[str, Any], error: type[Exception], match: str) -> None:
@@ -117,6 +118,8 @@ def test_a_call_that_gives_what_nothing_understands_is_refused(fs: HaulFileSyste
         fs.pipe_file(f"{place}/a", b"1", colour="red")
     with pytest.raises(ValueError, match="mode"):
         fs.pipe_file(f"{place}/a", b"1", mode="append")
+    with pytest.raises(ValueError, match="Haulyard's own"):
+        fs.pipe_file(f"{place}/a", b"1", metadata={"haul-token": "x"})
     assert not fs.exists(f"{place}/a")
 
 

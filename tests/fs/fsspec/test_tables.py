@@ -17,6 +17,8 @@ import pytest
 from pyarrow.fs import FileSelector, FileType, FSSpecHandler, PyFileSystem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from haulyard.fs import HaulFileSystem
 
 
@@ -39,6 +41,37 @@ def test_pandas_writes_and_reads_parquet(place: str, options: dict[str, Any], fr
     frame.to_parquet(url, storage_options=options)
     read = pd.read_parquet(url, columns=["id"], storage_options=options)
     assert list(read["id"]) == list(frame["id"])
+
+
+@pytest.mark.parametrize("found", [False, True], ids=["given", "found"])
+def test_pandas_says_why_keys_were_refused(
+    place: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, found: bool
+) -> None:
+    """After a PermissionError it tries again with ``anon=True``, whose refusal says nothing of the keys."""
+    wrong = {**options, "secret": "wrong"}
+    if found:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", wrong.pop("key"))
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", wrong.pop("secret"))
+    with pytest.raises(PermissionError, match=r"SignatureDoesNotMatch.*the secret access key") as caught:
+        pd.read_csv(f"haul://{place}/t.csv", storage_options=wrong)
+    assert getattr(caught.value.__cause__, "code", "") == "SignatureDoesNotMatch"
+
+
+def test_a_mistyped_bucket_is_not_made(
+    fs: HaulFileSystem, bucket: str, options: dict[str, Any], frame: pd.DataFrame
+) -> None:
+    mistyped = f"{bucket}x"
+    writes: list[Callable[[], object]] = [
+        lambda: frame.to_csv(f"haul://{mistyped}/t.csv", storage_options=options),
+        lambda: frame.to_parquet(f"haul://{mistyped}/t.parquet", storage_options=options),
+        lambda: pq.write_to_dataset(pa.Table.from_pandas(frame), f"{mistyped}/d", filesystem=fs),
+        lambda: fs.pipe_file(f"{mistyped}/x", b"1"),
+        lambda: fs.put_file(__file__, f"{mistyped}/x"),
+    ]
+    for write in writes:
+        with pytest.raises(FileNotFoundError, match=rf"did you mean {bucket}\b.*fs.mkdir"):
+            write()
+    assert not fs.exists(mistyped)
 
 
 def test_polars_reads_what_pandas_wrote(

@@ -9,13 +9,16 @@ import boto3
 import pytest
 
 from haulyard.errors import ConfigError, NotFound, S3Error, SourceChanged, UnsafeName
+from haulyard.fs import ClientSideEncryption, NewNode, S3Provider
 from haulyard.models import Encryption, Secret
 from haulyard.testing.faults import Fault, FaultServer
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.fs.provider.conftest import Config, Open
 
-    from haulyard.fs import S3Provider, S3ProviderConfig
+    from haulyard.fs import S3ProviderConfig
 
 pytestmark = pytest.mark.anyio
 
@@ -54,6 +57,30 @@ async def test_a_large_file_keeps_its_content_when_its_metadata_is_set(provider:
     await provider.set_metadata("large", {"a": "b"})
     assert await provider.read_file("large") == content
     assert await provider.get_metadata("large") == {"a": "b"}
+
+
+@pytest.mark.parametrize("name", ["haul-token", "Haul-Token", "x-amz-key-v2"])
+async def test_names_of_our_own_are_refused(on_seaweedfs: Config, opened: Open, name: str) -> None:
+    sealing = ClientSideEncryption(wrapping_key=Secret(b"w" * 32))
+    given: dict[str, Any] = {"client_side_encryption": sealing} if name.startswith("x-amz") else {}
+    provider = opened(on_seaweedfs(**given))
+    await provider.write_file("there", b"x", metadata={"mine": "1"})
+    for attempt in (
+        provider.write_file("a", b"x", metadata={name: "x"}),
+        provider.stream_write("a", _pieces(), metadata={name: "x"}),
+        provider.create_node(NewNode("a", metadata={name: "x"})),
+        provider.set_metadata("there", {name: "x"}),
+    ):
+        with pytest.raises(ConfigError, match=name.lower()):
+            await attempt
+    assert [node.path for node in await provider.list_directory()] == ["there"]
+    assert await provider.get_metadata("there") == {"mine": "1"}
+    with pytest.raises(ConfigError, match=name.lower()):
+        S3Provider(on_seaweedfs(metadata={name: "x"}, **given))
+
+
+async def _pieces() -> AsyncIterator[bytes]:
+    yield b"x"
 
 
 async def test_metadata_of_what_is_encrypted_with_a_customer_key(on_seaweedfs: Config, opened: Open) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from glob import has_magic
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -14,9 +15,10 @@ from haulyard.client.arguments import checksum_algorithm
 from haulyard.client.session import Place, Session
 from haulyard.errors import HaulError
 from haulyard.events import ignore
-from haulyard.fs.fsspec.errors import os_error
+from haulyard.fs.fsspec import ending
+from haulyard.fs.fsspec.errors import os_error, refusal_before
 from haulyard.fs.fsspec.listings import Listings
-from haulyard.fs.fsspec.loop import io_loop
+from haulyard.fs.fsspec.loop import io_loop, is_io_loop
 from haulyard.fs.fsspec.options import LISTINGS_EXPIRY, customer_key_of, given, put_of, written_properties
 from haulyard.models import PutOptions
 from haulyard.transfer.content_types import content_type_of
@@ -92,6 +94,8 @@ class FileSystemBase(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no ty
                 own={"endpoint_url": endpoint_url, "profile": profile, "region": region, **own},
             )
         except HaulError as error:
+            if anon and (refusal := refusal_before(error)) is not None:
+                raise refusal from refusal.__cause__
             raise os_error(error) from error
         self.version_aware = version_aware
         self.default_block_size = default_block_size or self.default_block_size
@@ -164,6 +168,8 @@ class FileSystemBase(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no ty
         if found is None:
             session = Session(self._given.settings, ignore, self._given.keys)
             found = self._remembered[loop] = Remembered(session, {})
+            if is_io_loop(loop):
+                ending.sessions.add(session)
         return found
 
     def _store(self, bucket: str) -> S3Store:
@@ -229,9 +235,22 @@ class FileSystemBase(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no ty
         """Forget what was remembered of paths that were written to."""
         self._listings.forget(map(self._strip_protocol, paths))
 
+    def _ask_anew(self, *paths: str | list[str]) -> None:
+        """Forget what was listed of paths, or patterns, by which is decided what is written or removed."""
+        for path in paths:
+            for each in [path] if isinstance(path, str) else path:
+                plain = self._strip_protocol(each)
+                self._listings.refresh(_above_magic(plain) if has_magic(plain) else plain)
+
     def invalidate_cache(self, path: str | None = None) -> None:
         """Forget what was listed: everything, or what lies at, below and above ``path``."""
         self._listings.refresh("" if path is None else self._strip_protocol(path))
+
+
+def _above_magic(pattern: str) -> str:
+    """Return the directory in which all that a pattern matches lies."""
+    parts = pattern.split("/")
+    return "/".join(parts[: next(at for at, part in enumerate(parts) if has_magic(part))])
 
 
 #: What a URL of an object of ours may begin with.

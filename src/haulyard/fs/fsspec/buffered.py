@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import io
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from weakref import WeakMethod
 
 from fsspec.asyn import sync
 from fsspec.spec import AbstractBufferedFile
 
 from haulyard.errors import PreconditionFailed
+from haulyard.fs.fsspec import ending
 from haulyard.fs.fsspec.ahead import LEAST, ReadAhead
+from haulyard.fs.fsspec.buckets import into_bucket
 from haulyard.fs.fsspec.entries import etag_of
 from haulyard.fs.fsspec.errors import exists_error, os_errors
 from haulyard.models import ByteRange
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Future
     from types import TracebackType
 
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from haulyard.fs.fsspec.appending import AppendWriter
     from haulyard.fs.fsspec.properties import PropertyMethods
     from haulyard.models.body import Buffer
+
+T = TypeVar("T")
 
 #: Bytes of small writes that are gathered before they are handed to the event loop's thread.
 _GATHERED: Final = 1024 * 1024
@@ -94,7 +100,10 @@ class HaulFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no typ
             )
             self.loc = self._kept or 0
         elif is_ours:
-            self.cache = ReadAhead(self.blocksize, self._begin, self.size, first)
+            self.cache = ReadAhead(self.blocksize, _weakly(self._begin), self.size, first)
+        else:
+            self.cache.fetcher = _weakly(self._fetch_range)
+        ending.files[id(self)] = self
 
     # Reading
 
@@ -105,6 +114,8 @@ class HaulFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no typ
         return asyncio.run_coroutine_threadsafe(self._fetched(start, end), self.fs.loop)
 
     async def _fetched(self, start: int, end: int) -> bytes:
+        if (task := asyncio.current_task()) is not None:
+            task.add_done_callback(_look_at)
         try:
             data: bytes = await self.fs._bound(self._target, ByteRange(start, end), self._etag)
         except OSError as error:
@@ -171,6 +182,7 @@ class HaulFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no typ
         sync(self.fs.loop, self._discard)
 
     @os_errors
+    @into_bucket
     async def _commit(self) -> None:
         if self.loc == self._kept:
             # Nothing was appended.
@@ -242,6 +254,31 @@ class HaulFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no typ
             # Where the collector runs in the thread of the requests, nothing may wait for them.
             self.closed = True
             self.fs.loop.create_task(self._commit() if self.autocommit else self._discard())
+
+
+def _weakly(fetch: Callable[[int, int], T]) -> Callable[[int, int], T]:
+    """Return ``fetch``, a method of a file, for its cache: a file that nobody has is gone at once.
+
+    In a cycle with its cache it would keep its blocks until the garbage collector comes by.
+    """
+    method = WeakMethod(fetch)
+
+    def call(start: int, end: int) -> T:
+        bound = method()
+        if bound is None:
+            raise ValueError("I/O operation on closed file.")
+        return bound(start, end)
+
+    return call
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    """Look at how reading ahead ended, so that asyncio does not complain that nobody did.
+
+    Where the file was closed meanwhile nobody does, as its future is cancelled by then.
+    """
+    if not task.cancelled():
+        task.exception()
 
 
 def _on_loop_thread(loop: asyncio.AbstractEventLoop) -> bool:

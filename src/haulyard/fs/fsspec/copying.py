@@ -43,17 +43,41 @@ _NEVER_COPIED: Final = frozenset(("acl", "sse", "sse_customer_key", "sse_kms_key
 class CopyingMethods(RemovingMethods):
     """The methods that copy and move."""
 
+    async def _copy(
+        self,
+        path1: str | list[str],
+        path2: str | list[str],
+        recursive: bool = False,
+        on_error: str | None = None,
+        maxdepth: int | None = None,
+        batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Copy objects. What is copied, and whether into a directory, is asked of the store."""
+        self._ask_anew(path1, path2)
+        await super()._copy(path1, path2, recursive, on_error, maxdepth, batch_size, listed=True, **kwargs)
+
     @os_errors
     @cancelled_once
     async def _cp_file(
-        self, path1: str, path2: str, moving: list[str] | None = None, **properties: Any
+        self,
+        path1: str,
+        path2: str,
+        moving: list[str] | None = None,
+        *,
+        listed: bool = False,
+        **properties: Any,
     ) -> None:
+        """Copy an object; ``listed`` says that what is remembered of it was asked for this copy."""
         source, target = self._object(path1), self._object(path2)
         name = self._strip_protocol(path1)
         known = None if source.version_id else self._listings.entry(name)
-        # An expanded tree has its directories in it, which come into being with what they hold.
         if known is not None and known["type"] == "directory":
-            return
+            # An expanded tree has its directories in it, which come into being with what they hold.
+            if listed:
+                return
+            # There may be an object of that name by now.
+            known = None
         if moving is not None:
             moving.append(name)
         try:

@@ -69,6 +69,17 @@ def os_error(error: errors.HaulError, path: str = "") -> Exception:
     return OSError(number, message, path) if path else OSError(number, message)
 
 
+def refusal_before(error: BaseException) -> PermissionError | None:
+    """Return the refusal during whose handling ``error`` was raised, if there is one of ours.
+
+    pandas answers a PermissionError by another try with ``anon=True``, and what comes of that says nothing
+    of why the keys were refused.
+    """
+    before = error.__context__
+    is_ours = isinstance(before, PermissionError) and isinstance(before.__cause__, errors.HaulError)
+    return before if is_ours else None  # type: ignore[return-value]  # as `is_ours` says
+
+
 def exists_error(path: str, what: str = "it exists already, and was to be created") -> FileExistsError:
     """Return the error of creating what is there, or removing what is not empty."""
     return FileExistsError(errno.EEXIST, what, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from haulyard.fs.fsspec.buffered import MODES, HaulFile
-from haulyard.fs.fsspec.errors import os_errors
+from haulyard.fs.fsspec.errors import os_errors, refusal_before
 from haulyard.fs.fsspec.properties import PropertyMethods
 from haulyard.fs.fsspec.streams import AsyncFile, AsyncWrittenFile
 from haulyard.fs.fsspec.transactions import HaulTransaction
@@ -73,9 +73,14 @@ class HaulFileSystem(PropertyMethods):
         cache_options: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> HaulFile:
-        return HaulFile(
-            self, path, mode, block_size, autocommit=autocommit, cache_options=cache_options, **kwargs
-        )
+        try:
+            return HaulFile(
+                self, path, mode, block_size, autocommit=autocommit, cache_options=cache_options, **kwargs
+            )
+        except PermissionError as error:
+            if self._given.settings.no_sign_request and (refusal := refusal_before(error)) is not None:
+                raise refusal from refusal.__cause__
+            raise
 
     @os_errors
     async def open_async(

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from fsspec.asyn import sync_wrapper
 from fsspec.utils import tokenize
 
-from haulyard.errors import AccessDenied, NotFound
+from haulyard.errors import AccessDenied, NotFound, S3PermissionError
+from haulyard.fs.explaining import refusal
 from haulyard.fs.fsspec.base import FileSystemBase, Target
+from haulyard.fs.fsspec.buckets import into_bucket
 from haulyard.fs.fsspec.entries import bucket_entry, directory, etag_of, headed, listed, versioned
 from haulyard.fs.fsspec.errors import directory_error, missing_error, os_errors
 from haulyard.models import GetOptions, ListOptions
@@ -67,10 +69,13 @@ class ListingMethods(FileSystemBase):
     async def _head(self, name: str, target: Target) -> Entry | None:
         """Return the entry of an object; None where there is none of that name."""
         options = GetOptions(version_id=target.version_id, encryption=self._customer_key)
+        store = self._store(target.bucket)
         try:
-            head = await self._store(target.bucket).head(target.key, options)
+            head = await store.head(target.key, options)
         except NotFound:
             return None
+        except S3PermissionError as error:
+            raise await refusal(store, error, target.key) from None
         return headed(name, head)
 
     async def _is_prefix(self, target: Target) -> bool:
@@ -173,6 +178,11 @@ class ListingMethods(FileSystemBase):
             entries.sort(key=_name_of)
             question.keep_all(entries)
         return entries
+
+    @into_bucket
+    async def _reach(self, bucket: str) -> None:
+        """Raise where there is no such bucket, or it must not be reached."""
+        await self._here().session.connection().client.head_bucket(bucket)
 
     async def _versions(self, target: Target, *, exact: bool = False) -> list[Entry]:
         """Return all versions in a directory, or of one key."""
@@ -312,12 +322,20 @@ class ListingMethods(FileSystemBase):
         path: str,
         maxdepth: int | None = None,
         topdown: bool = True,
-        on_error: str | Callable[[OSError], object] = "omit",
+        on_error: str | Callable[[OSError], object] | None = None,
+        *,
+        below: str | Callable[[OSError], object] | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[tuple[str, Any, Any]]:
+        """Walk a tree; ``on_error`` is ``raise``, ``omit`` or a function that is called with the error.
+
+        Without it what is not there is left out, and every other error is raised: a tree that could not be
+        listed is no empty one. ``below`` is how fsspec's own recursion, which forgets it, is told.
+        """
         if self._strip_protocol(path) in {"", "*"}:
             raise ValueError("walk through all buckets at once: name a bucket")
-        async for each in super()._walk(path, maxdepth, topdown, on_error, **kwargs):
+        on_error = below or on_error or _raise_unless_missing
+        async for each in super()._walk(path, maxdepth, topdown, on_error, below=on_error, **kwargs):
             yield each
 
     async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
@@ -351,6 +369,11 @@ class ListingMethods(FileSystemBase):
         """Return a text that changes with the content of a path."""
         info = self.info(path)
         return str(tokenize(info["name"], info["size"], etag_of(info)))
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _is_marker(entry: Entry) -> bool:

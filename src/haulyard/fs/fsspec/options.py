@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from haulyard.client.arguments import SettingOptions, check_keys, put_options, resolve_settings
 from haulyard.errors import ConfigError
 from haulyard.models import Encryption, Secret
+from haulyard.stores.fate import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,7 +136,10 @@ def put_of(properties: Mapping[str, Any], key: str = "") -> PutOptions:
     encryption = encryption_of(properties)
     if encryption is not None:
         plain["encryption"] = encryption
-    return put_options(plain, key)
+    options = put_options(plain, key)
+    if TOKEN in map(str.lower, options.metadata):
+        raise ConfigError(f"the metadata entry {TOKEN} is Haulyard's own", hint="choose another name")
+    return options
 
 
 def encryption_of(properties: Mapping[str, Any]) -> Encryption | None:

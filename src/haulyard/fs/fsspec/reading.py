@@ -124,7 +124,8 @@ class ReadingMethods(ListingMethods):
         if start is not None and start < 0 and end is None:
             return ByteRange(start)
         if (start or 0) < 0 or (end or 0) < 0:
-            size = (await self._info(path))["size"]
+            # Of an older object's size other bytes would follow.
+            size = (await self._info(path, refresh=True))["size"]
             start, end, _ = slice(start, end).indices(size)
         return ByteRange(start or 0, end)
 

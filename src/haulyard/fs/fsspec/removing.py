@@ -43,6 +43,7 @@ class RemovingMethods(WritingMethods):
         maxdepth: int | None = None,
         **_: Any,
     ) -> list[str]:
+        self._ask_anew(path)
         removed: list[str] = []
         for each in [path] if isinstance(path, str) else path:
             if has_magic(self._strip_protocol(each)):
@@ -162,32 +163,38 @@ class RemovingMethods(WritingMethods):
 
     @os_errors
     @cancelled_once
-    async def _mkdir(self, path: str, create_parents: bool = True, region_name: str = "", **_: Any) -> None:
+    async def _mkdir(self, path: str, create_parents: bool = True, region_name: str = "", **_: Any) -> None:  # noqa: ARG002 -- fsspec's signature
+        """Make a bucket; what lies in one needs nothing to be made.
+
+        A bucket is made by its own name alone: one that was mistyped in a path would be a new one.
+        """
         target = self._target(path)
         if not target.bucket:
             raise ValueError("the root is there already: name a bucket")
         client = self._here().session.connection().client
+        if target.key:
+            await self._reach(target.bucket)
+            return
         try:
             await client.head_bucket(target.bucket)
         except NotFound:
-            if target.key and not create_parents:
-                raise
-        else:
-            if not target.key:
-                raise exists_error(path)
+            region = region_name or self._given.settings.region
+            try:
+                await client.create_bucket(target.bucket, region)
+            finally:
+                self._listings.refresh()
             return
-        region = region_name or self._given.settings.region
-        try:
-            await client.create_bucket(target.bucket, region)
-        finally:
-            self._listings.refresh()
+        raise exists_error(path)
 
+    @os_errors
     async def _makedirs(self, path: str, exist_ok: bool = False) -> None:
-        try:
-            await self._mkdir(path, create_parents=True)
-        except FileExistsError:
-            if not exist_ok:
-                raise
+        """Make sure that a path can be written to; no bucket is made (`fsspec.open` calls this for any)."""
+        target = self._target(path)
+        if not target.bucket:
+            raise ValueError("the root is there already: name a bucket")
+        await self._reach(target.bucket)
+        if not (target.key or exist_ok):
+            raise exists_error(path)
 
     @os_errors
     @cancelled_once

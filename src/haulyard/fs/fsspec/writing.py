@@ -15,6 +15,7 @@ from haulyard.client.files import AsyncWriter
 from haulyard.errors import NotFound, PreconditionFailed
 from haulyard.events import BytesMoved
 from haulyard.fs.fsspec.appending import AppendWriter
+from haulyard.fs.fsspec.buckets import into_bucket
 from haulyard.fs.fsspec.errors import exists_error, os_errors
 from haulyard.fs.fsspec.reading import LARGE, ReadingMethods
 from haulyard.fs.fsspec.transactions import Deferred
@@ -45,6 +46,7 @@ class WritingMethods(ReadingMethods):
     """The methods that write."""
 
     @os_errors
+    @into_bucket
     @cancelled_once
     async def _pipe_file(
         self, path: str, value: Buffer, mode: str = "overwrite", **properties: Any
@@ -84,7 +86,13 @@ class WritingMethods(ReadingMethods):
 
         return await each_of(items, write, self._workers(batch_size), stop=True)
 
+    async def _put(self, lpath: Any, rpath: str | list[str], *args: Any, **kwargs: Any) -> Any:
+        """Upload files; whether into a directory is asked of the store."""
+        self._ask_anew(rpath)
+        return await super()._put(lpath, rpath, *args, **kwargs)
+
     @os_errors
+    @into_bucket
     @cancelled_once
     async def _put_file(
         self,
@@ -134,7 +142,7 @@ class WritingMethods(ReadingMethods):
         self, path: str, truncate: bool = True, data: Buffer = b"", **properties: Any
     ) -> dict[str, Any]:
         """Write an empty object; an object has no time that could be set without writing it."""
-        if not truncate and await self._exists(path):
+        if not truncate and await self._exists(path, refresh=True):
             raise ValueError(f"{path!r} exists, and S3 sets no times: touch it with truncate=True")
         return await self._pipe_file(path, data, **properties)
 
@@ -152,7 +160,7 @@ class WritingMethods(ReadingMethods):
         self, path: str, target: Target, mode: str, part_size: int, properties: dict[str, Any]
     ) -> tuple[AsyncWriter | AppendWriter, int | None]:
         """Return what writes an object, entered, and the size of what it appends to, if it does."""
-        if mode == "xb" and await self._exists(path):
+        if mode == "xb" and await self._exists(path, refresh=True):
             raise exists_error(path)
         options = self._put_options(properties, target.key, "create" if mode == "xb" else "overwrite")
         head = await self._appended_to(target) if mode == "ab" else None
