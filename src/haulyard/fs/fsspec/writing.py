@@ -19,7 +19,7 @@ from haulyard.fs.fsspec.errors import exists_error, os_errors
 from haulyard.fs.fsspec.reading import LARGE, ReadingMethods
 from haulyard.fs.fsspec.transactions import Deferred
 from haulyard.fs.fsspec.workers import each_of
-from haulyard.models import ByteRange, GetOptions
+from haulyard.models import ByteRange, Encryption, GetOptions
 from haulyard.models.body import body_size
 from haulyard.stores.fate import TOKEN
 from haulyard.stores.local import LocalStore
@@ -180,6 +180,9 @@ class WritingMethods(ReadingMethods):
     ) -> AsyncWriter | AppendWriter:
         """Return what writes an object anew with more behind it; it keeps its properties."""
         options = kept_properties(head, options, properties)
+        if head.tag_count and not options.tags:
+            tags = await self._store(target.bucket).get_tags(target.key, head.version_id)
+            options = replace(options, tags=tags)
         store = await self._proved(target.bucket, target.key)
         if store.capabilities.conditional_put:
             # Two that append at the same time would lose what one of them wrote.
@@ -220,9 +223,20 @@ def kept_properties(head: ObjectHead, options: PutOptions, given: Mapping[str, A
         content_language=options.content_language or head.content_language,
         cache_control=options.cache_control or head.cache_control,
         expires=options.expires or head.expires,
+        website_redirect=options.website_redirect or head.headers.get("x-amz-website-redirect-location", ""),
+        encryption=options.encryption or encryption_kept(head),
         metadata={**metadata, **options.metadata},
         storage_class=options.storage_class or storage_class,
     )
+
+
+def encryption_kept(head: ObjectHead) -> Encryption | None:
+    """Return the encryption of an object, for what is written in its place; None for the bucket's own."""
+    # Without its key nobody could have read it, so that an SSE-C key is among the options.
+    if head.encryption in {"", "SSE-C"}:
+        return None
+    bucket_key = head.headers.get("x-amz-server-side-encryption-bucket-key-enabled") == "true" or None
+    return Encryption(head.encryption, kms_key_id=head.kms_key_id, bucket_key=bucket_key)
 
 
 def _answer(result: PutResult) -> dict[str, Any]:
