@@ -16,6 +16,7 @@ from haulyard.errors import NotFound, PreconditionFailed
 from haulyard.events import BytesMoved
 from haulyard.fs.fsspec.appending import AppendWriter
 from haulyard.fs.fsspec.errors import exists_error, os_errors
+from haulyard.fs.fsspec.options import checked_concurrency
 from haulyard.fs.fsspec.reading import LARGE, ReadingMethods
 from haulyard.fs.fsspec.transactions import Deferred
 from haulyard.fs.fsspec.workers import each_of
@@ -47,7 +48,12 @@ class WritingMethods(ReadingMethods):
     @os_errors
     @cancelled_once
     async def _pipe_file(
-        self, path: str, value: Buffer, mode: str = "overwrite", **properties: Any
+        self,
+        path: str,
+        value: Buffer,
+        mode: str = "overwrite",
+        chunksize: int | None = None,
+        **properties: Any,
     ) -> dict[str, Any]:
         check_bytes(value)
         target = self._object(path)
@@ -62,7 +68,7 @@ class WritingMethods(ReadingMethods):
         try:
             if body_size(value) <= LARGE:
                 return _answer(await store.put(target.key, value, options))
-            async with await self._writer(target, options) as writer:
+            async with await self._writer(target, options, chunksize or 0) as writer:
                 await writer.write(value)
             return _answer(writer.result)
         except PreconditionFailed as error:
@@ -93,6 +99,7 @@ class WritingMethods(ReadingMethods):
         callback: Callback = DEFAULT_CALLBACK,
         mode: str = "overwrite",
         chunksize: int | None = None,
+        max_concurrency: int | None = None,
         **properties: Any,
     ) -> None:
         if os.path.isdir(lpath):
@@ -100,6 +107,7 @@ class WritingMethods(ReadingMethods):
             return
         target = self._object(rpath)
         options = self._put_options(properties, target.key, mode)
+        parts = checked_concurrency(max_concurrency)
         size = os.path.getsize(lpath)
         callback.set_size(size)
         if self._intrans:
@@ -119,7 +127,7 @@ class WritingMethods(ReadingMethods):
         directory, name = os.path.split(os.path.abspath(lpath))
         local = LocalStore(directory)
         try:
-            upload = Uploader(local, store, self._transfer_options(options, chunksize or 0), tell)
+            upload = Uploader(local, store, self._transfer_options(options, chunksize or 0, parts), tell)
             done = await upload(Job(Item(name, size), target.key))
         except PreconditionFailed as error:
             raise exists_error(rpath) from error
