@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from haulyard.config.settings import default_state_dir
 from haulyard.models import PutOptions
 
 if TYPE_CHECKING:
     from haulyard.models import Encryption
+
+
+#: Parts of one object that are under way.
+PART_CONCURRENCY: Final = 8
 
 
 def _state_dir() -> str:
@@ -34,7 +38,7 @@ class TransferOptions:
     guess_content_type: bool = True
     source_encryption: Encryption | None = None
     part_size: int = 0
-    part_concurrency: int = 8
+    part_concurrency: int = PART_CONCURRENCY
     no_clobber: bool = False
     replace_metadata: bool = False
     replace_tags: bool = False

@@ -97,7 +97,7 @@ def test_options_of_s3fs_are_understood() -> None:
     ("given", "error", "match"),
     [
         ({"nonsense": 1}, TypeError, "nonsense"),
-        ({"client_kwargs": {"verify": False}}, TypeError, "verify"),
+        ({"client_kwargs": {"api_version": 1}}, TypeError, "api_version"),
         ({"s3_additional_kwargs": {"What": 1}}, TypeError, "What"),
         ({"key": "k"}, ValueError, "belong together"),
         ({"key": "k", "secret": "s", "anon": True}, ValueError, "no_sign_request"),

@@ -37,20 +37,22 @@ class ReadAhead(BaseCache):  # type: ignore[misc]  # fsspec has no types
     """The cache of an open file, as fsspec has them; its name is ``ahead``.
 
     Args:
-        block: Bytes of a request at most, and of what is fetched ahead at a time.
+        block: Bytes of what is fetched ahead at a time.
         begin: Begins a request.
         size: Bytes of the file.
         first: What the file begins with, where that is known.
+        largest: Bytes of a request at most, for what a read asks for; the block, where that is larger.
 
     Holds at most six blocks, or what one read asks for.
     """
 
     name: ClassVar[str] = "ahead"
 
-    def __init__(self, block: int, begin: Begin, size: int, first: bytes = b"") -> None:
+    def __init__(self, block: int, begin: Begin, size: int, first: bytes = b"", largest: int = 0) -> None:
         super().__init__(block, self._at_once, size)
         self._begin = begin
         self._block = block
+        self._largest = max(largest, block)
         self._pieces: deque[_Piece] = deque()
         self._window = min(LEAST, block)
         self._next = 0
@@ -98,6 +100,8 @@ class ReadAhead(BaseCache):  # type: ignore[misc]  # fsspec has no types
             return
         while at < wanted:
             end = min(at + self._block, wanted)
+            if at < stop:
+                end = max(end, min(at + self._largest, stop))
             # What only comes early is asked for in windows, as many small requests are slower than one.
             if at >= stop and end - at < self._window and end < self.size:
                 return

@@ -22,7 +22,7 @@ from haulyard.fs.fsspec.loop import io_loop, is_io_loop
 from haulyard.fs.fsspec.options import LISTINGS_EXPIRY, customer_key_of, given, put_of, written_properties
 from haulyard.models import PutOptions
 from haulyard.transfer.content_types import content_type_of
-from haulyard.transfer.options import TransferOptions
+from haulyard.transfer.options import PART_CONCURRENCY, TransferOptions
 from haulyard.url import S3Url, parse
 
 if TYPE_CHECKING:
@@ -135,7 +135,10 @@ class FileSystemBase(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no ty
     def _target(self, path: str) -> Target:
         text = self._strip_protocol(path)
         if text.startswith("arn:"):
-            url = parse(text)
+            try:
+                url = parse(text)
+            except HaulError as error:
+                raise os_error(error) from error
             bucket, key = (url.bucket, url.key) if isinstance(url, S3Url) else (text, "")
         else:
             bucket, _, key = text.partition("/")
@@ -206,10 +209,11 @@ class FileSystemBase(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no ty
         return options
 
     def _transfer_options(
-        self, put: PutOptions | None = None, part_size: int = 0, **changes: bool
+        self, put: PutOptions | None = None, part_size: int = 0, max_concurrency: int = 0, **changes: bool
     ) -> TransferOptions:
         settings = self._given.settings
         return TransferOptions(
+            part_concurrency=max_concurrency or self._given.part_concurrency or PART_CONCURRENCY,
             put=put or PutOptions(),
             source_encryption=self._customer_key,
             part_size=part_size or settings.part_size,

@@ -16,6 +16,7 @@ from haulyard.fs.fsspec.ahead import LEAST, ReadAhead
 from haulyard.fs.fsspec.buckets import into_bucket
 from haulyard.fs.fsspec.entries import etag_of
 from haulyard.fs.fsspec.errors import exists_error, os_errors
+from haulyard.fs.fsspec.peers import WITHOUT_EFFECT
 from haulyard.models import ByteRange
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ T = TypeVar("T")
 
 #: Bytes of small writes that are gathered before they are handed to the event loop's thread.
 _GATHERED: Final = 1024 * 1024
+#: Bytes of a request at most for what a read asks for: small blocks have little fetched ahead, no more.
+_REQUESTED: Final = 8 * 1024 * 1024
 MODES: Final = frozenset(("rb", "wb", "xb", "ab"))
 
 
@@ -74,7 +77,7 @@ class HaulFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no typ
         cache_type = cache_type or fs.default_cache_type
         first = b""
         if mode == "rb":
-            if properties:
+            if properties.keys() - WITHOUT_EFFECT:
                 raise TypeError(f"{', '.join(sorted(properties))}: only for writing")
             if size is None:
                 first, details = sync(
@@ -95,12 +98,15 @@ class HaulFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no typ
             size=size,
         )
         if mode != "rb":
+            # What cannot be opened has nothing to be completed once nobody has it any more.
+            self.closed = True
             self._writer, self._kept = sync(
                 fs.loop, fs._opened_writer, path, self._target, mode, block_size or 0, properties
             )
+            self.closed = False
             self.loc = self._kept or 0
         elif is_ours:
-            self.cache = ReadAhead(self.blocksize, _weakly(self._begin), self.size, first)
+            self.cache = ReadAhead(self.blocksize, _weakly(self._begin), self.size, first, _REQUESTED)
         else:
             self.cache.fetcher = _weakly(self._fetch_range)
         ending.files[id(self)] = self
@@ -215,6 +221,17 @@ class HaulFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no typ
 
     # The object
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle an open file as what opens the same content, at the same place.
+
+        Raises:
+            RuntimeError: It is being written.
+        """
+        if self.mode != "rb":
+            raise RuntimeError("a file that is being written cannot be pickled")
+        options = {"cache_type": self.cache.name, "size": self.size, "version_id": self._target.version_id}
+        return _reopened, (self.fs, self.path, self.blocksize, options, self._etag, self.loc)
+
     def metadata(self) -> dict[str, str]:
         """Return the metadata of the object."""
         return self.fs.metadata(self.path)  # type: ignore[no-any-return]  # a mirror of the other face
@@ -279,6 +296,15 @@ def _look_at(task: asyncio.Task[Any]) -> None:
     """
     if not task.cancelled():
         task.exception()
+
+
+def _reopened(
+    fs: PropertyMethods, path: str, block_size: int, options: dict[str, Any], etag: str, loc: int
+) -> HaulFile:
+    file = HaulFile(fs, path, block_size=block_size, **options)
+    file._etag = etag
+    file.seek(loc)
+    return file
 
 
 def _on_loop_thread(loop: asyncio.AbstractEventLoop) -> bool:

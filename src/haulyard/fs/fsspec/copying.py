@@ -37,7 +37,9 @@ _REPLACED_TOGETHER: Final = frozenset(
     )
 )
 #: What a copy never takes from its source.
-_NEVER_COPIED: Final = frozenset(("acl", "sse", "sse_customer_key", "sse_kms_key_id", "storage_class"))
+_NEVER_COPIED: Final = frozenset(
+    ("acl", "grants", "sse", "sse_bucket_key", "sse_customer_key", "sse_kms_key_id", "storage_class")
+)
 
 
 class CopyingMethods(RemovingMethods):

@@ -41,15 +41,16 @@ class HaulFileSystem(PropertyMethods):
         use_listings_cache: Remember listings; what this filesystem writes is seen at once.
         listings_expiry_time: Seconds that they are remembered (10); None for ever.
         max_paths: How many listings are remembered; as many as 64 MiB hold unless given.
-        client_kwargs: boto3's names of ``endpoint_url``, ``region`` and keys, as s3fs takes them.
+        client_kwargs: boto3's names of ``endpoint_url``, ``region``, keys …, as s3fs takes them.
         s3_additional_kwargs: boto3's names of what written objects get (``ServerSideEncryption`` …).
         asynchronous: Its methods are awaited in an event loop of yours.
         loop: The running event loop that the plain methods use instead of that of all filesystems.
         batch_size: Calls of one operation at a time; as many as ``concurrency`` unless given.
         own: Any setting of Haulyard (``concurrency``, ``part_size``, ``addressing`` …) and what every
             written object gets: ``storage_class``, ``acl``, ``metadata`` …, ``sse`` (``AES256``,
-            ``aws:kms``), ``sse_kms_key_id``, or ``sse_customer_key`` (32 bytes or their base64 text), which
-            then goes with reads, too.
+            ``aws:kms``), ``sse_kms_key_id``, ``sse_bucket_key``, or ``sse_customer_key`` (32 bytes or their
+            base64 text), which then goes with reads, too; also s3fs's ``config_kwargs``,
+            ``max_concurrency``, ``use_ssl``, ``username`` and ``password``, for what they mean here.
 
     Raises:
         ValueError: An option has a value that is not allowed.

@@ -14,6 +14,7 @@ from haulyard.events import BytesMoved
 from haulyard.fs.fsspec.entries import headed
 from haulyard.fs.fsspec.errors import directory_error, os_error, os_errors
 from haulyard.fs.fsspec.listing import ListingMethods
+from haulyard.fs.fsspec.options import checked_concurrency
 from haulyard.fs.fsspec.ranges import GAP, Joined, Wanted, joined
 from haulyard.fs.fsspec.workers import each_of
 from haulyard.fs.ranged import Ranges, in_ranges
@@ -263,10 +264,12 @@ class ReadingMethods(ListingMethods):
         lpath: str,
         callback: Callback = DEFAULT_CALLBACK,
         version_id: str | None = None,
+        max_concurrency: int | None = None,
         **_: Any,
     ) -> None:
         if os.path.isdir(lpath):
             return
+        parts = checked_concurrency(max_concurrency)
         target = self._object(rpath, version_id)
         store = self._store(target.bucket)
         moved = 0
@@ -280,7 +283,7 @@ class ReadingMethods(ListingMethods):
         directory, name = os.path.split(os.path.abspath(lpath))
         local = LocalStore(directory)
         try:
-            download = Downloader(store, local, self._transfer_options(), tell)
+            download = Downloader(store, local, self._transfer_options(max_concurrency=parts), tell)
             done = await download(Job(Item(target.key, version_id=target.version_id), name))
         finally:
             await local.close()

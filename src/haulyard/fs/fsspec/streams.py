@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fsspec.asyn import AbstractAsyncStreamedFile
 
-from haulyard.errors import PreconditionFailed
+from haulyard.errors import HaulError, PreconditionFailed
 from haulyard.fs.fsspec.errors import exists_error, os_errors
 from haulyard.models import ByteRange, GetOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
 
     from haulyard.client.files import AsyncWriter
@@ -41,6 +45,7 @@ class AsyncFile(AbstractAsyncStreamedFile):  # type: ignore[misc]  # fsspec has 
         self._reader: ObjectReader | None = None
         self._chunks: Any = None
         self._rest = memoryview(b"")
+        self._loop = asyncio.get_running_loop()
 
     @os_errors
     async def read(self, length: int = -1) -> bytes:
@@ -68,6 +73,12 @@ class AsyncFile(AbstractAsyncStreamedFile):  # type: ignore[misc]  # fsspec has 
             self._rest = memoryview(b"")
             self._chunks = None
         return int(self.loc)
+
+    def __del__(self) -> None:
+        # fsspec's would call `close`, which nobody awaits. An answer not read to its end keeps a slot.
+        self.closed = True
+        if self._reader is not None:
+            _later(self._loop, self._reader.close)
 
     @os_errors
     async def close(self) -> None:
@@ -111,6 +122,7 @@ class AsyncWrittenFile(AbstractAsyncStreamedFile):  # type: ignore[misc]  # fssp
         self.closed = False
         self._writer = writer
         self._kept = kept
+        self._loop = asyncio.get_running_loop()
 
     @os_errors
     async def write(self, data: Buffer) -> int:
@@ -144,7 +156,36 @@ class AsyncWrittenFile(AbstractAsyncStreamedFile):  # type: ignore[misc]  # fssp
         self.closed = True
         await self._writer.abort()
 
+    def __del__(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        warnings.warn(
+            f"{self.path} was not closed: nothing appears", ResourceWarning, source=self, stacklevel=1
+        )
+        _later(self._loop, self._writer.abort)
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await (self.close() if kind is None else self.discard())
+
+
+def _later(loop: asyncio.AbstractEventLoop, call: Callable[[], Awaitable[None]]) -> None:
+    """Let a loop await ``call``, which may happen in any thread; not at all where the loop has ended."""
+
+    async def awaited() -> None:
+        with suppress(HaulError):
+            await call()
+
+    def begin() -> None:
+        task = loop.create_task(awaited())
+        _closing.add(task)
+        task.add_done_callback(_closing.discard)
+
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(begin)
+
+
+#: What goes on after its file is gone; a loop holds its tasks weakly.
+_closing: set[asyncio.Task[None]] = set()

@@ -17,10 +17,11 @@ from haulyard.events import BytesMoved
 from haulyard.fs.fsspec.appending import AppendWriter
 from haulyard.fs.fsspec.buckets import into_bucket
 from haulyard.fs.fsspec.errors import exists_error, os_errors
+from haulyard.fs.fsspec.options import checked_concurrency
 from haulyard.fs.fsspec.reading import LARGE, ReadingMethods
 from haulyard.fs.fsspec.transactions import Deferred
 from haulyard.fs.fsspec.workers import each_of
-from haulyard.models import ByteRange, GetOptions
+from haulyard.models import ByteRange, Encryption, GetOptions
 from haulyard.models.body import body_size
 from haulyard.stores.fate import TOKEN
 from haulyard.stores.local import LocalStore
@@ -49,7 +50,12 @@ class WritingMethods(ReadingMethods):
     @into_bucket
     @cancelled_once
     async def _pipe_file(
-        self, path: str, value: Buffer, mode: str = "overwrite", **properties: Any
+        self,
+        path: str,
+        value: Buffer,
+        mode: str = "overwrite",
+        chunksize: int | None = None,
+        **properties: Any,
     ) -> dict[str, Any]:
         check_bytes(value)
         target = self._object(path)
@@ -64,7 +70,7 @@ class WritingMethods(ReadingMethods):
         try:
             if body_size(value) <= LARGE:
                 return _answer(await store.put(target.key, value, options))
-            async with await self._writer(target, options) as writer:
+            async with await self._writer(target, options, chunksize or 0) as writer:
                 await writer.write(value)
             return _answer(writer.result)
         except PreconditionFailed as error:
@@ -101,6 +107,7 @@ class WritingMethods(ReadingMethods):
         callback: Callback = DEFAULT_CALLBACK,
         mode: str = "overwrite",
         chunksize: int | None = None,
+        max_concurrency: int | None = None,
         **properties: Any,
     ) -> None:
         if os.path.isdir(lpath):
@@ -108,6 +115,7 @@ class WritingMethods(ReadingMethods):
             return
         target = self._object(rpath)
         options = self._put_options(properties, target.key, mode)
+        parts = checked_concurrency(max_concurrency)
         size = os.path.getsize(lpath)
         callback.set_size(size)
         if self._intrans:
@@ -127,7 +135,7 @@ class WritingMethods(ReadingMethods):
         directory, name = os.path.split(os.path.abspath(lpath))
         local = LocalStore(directory)
         try:
-            upload = Uploader(local, store, self._transfer_options(options, chunksize or 0), tell)
+            upload = Uploader(local, store, self._transfer_options(options, chunksize or 0, parts), tell)
             done = await upload(Job(Item(name, size), target.key))
         except PreconditionFailed as error:
             raise exists_error(rpath) from error
@@ -188,6 +196,9 @@ class WritingMethods(ReadingMethods):
     ) -> AsyncWriter | AppendWriter:
         """Return what writes an object anew with more behind it; it keeps its properties."""
         options = kept_properties(head, options, properties)
+        if head.tag_count and not options.tags:
+            tags = await self._store(target.bucket).get_tags(target.key, head.version_id)
+            options = replace(options, tags=tags)
         store = await self._proved(target.bucket, target.key)
         if store.capabilities.conditional_put:
             # Two that append at the same time would lose what one of them wrote.
@@ -228,9 +239,20 @@ def kept_properties(head: ObjectHead, options: PutOptions, given: Mapping[str, A
         content_language=options.content_language or head.content_language,
         cache_control=options.cache_control or head.cache_control,
         expires=options.expires or head.expires,
+        website_redirect=options.website_redirect or head.headers.get("x-amz-website-redirect-location", ""),
+        encryption=options.encryption or encryption_kept(head),
         metadata={**metadata, **options.metadata},
         storage_class=options.storage_class or storage_class,
     )
+
+
+def encryption_kept(head: ObjectHead) -> Encryption | None:
+    """Return the encryption of an object, for what is written in its place; None for the bucket's own."""
+    # Without its key nobody could have read it, so that an SSE-C key is among the options.
+    if head.encryption in {"", "SSE-C"}:
+        return None
+    bucket_key = head.headers.get("x-amz-server-side-encryption-bucket-key-enabled") == "true" or None
+    return Encryption(head.encryption, kms_key_id=head.kms_key_id, bucket_key=bucket_key)
 
 
 def _answer(result: PutResult) -> dict[str, Any]:
