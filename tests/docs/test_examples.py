@@ -80,6 +80,13 @@ def test_the_sessions_of_a_page_go_as_printed(page: Path, shell: Shell) -> None:
         assert _agree(command.output, output.splitlines()), f"{command.line} printed\n{output}"
 
 
+@pytest.mark.parametrize("name", ["fsspec.md", "provider.md"])
+def test_a_session_of_a_filesystem_can_be_had_again(name: str, shell: Shell) -> None:
+    lines = [command.line for command in _session(pages.DOCS / name)]
+    for line, (code, output) in zip(lines * 2, shell.run(lines * 2), strict=True):
+        assert code == 0, f"{line} ended with {code}:\n{output}"
+
+
 @pytest.mark.parametrize("page", _PAGES, ids=pages.name_of)
 def test_commands_that_are_shown_and_not_run_are_understood(page: Path) -> None:
     for block in pages.blocks(page):

@@ -219,7 +219,7 @@ class HaulyardStorageProvider(AsyncStorageProvider):
         before = await _or(self.provider.get_node_info(path), None)
         if before is None or before.is_dir:
             return {}
-        return {"content_type": before.content_type, "metadata": before.metadata}
+        return {"content_type": before.content_type or "", "metadata": before.metadata}
 
     async def _each(self, items: Sequence[Item], call: Callable[[Item], Awaitable[T]]) -> list[T]:
         done: dict[int, T] = {}

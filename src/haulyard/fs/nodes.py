@@ -20,8 +20,11 @@ class NodeInfo(NamedTuple):
 
     ``path`` is relative to the provider's root, without slashes at its ends; the root's is ``""``. ``size``
     is in bytes, 0 for a directory; ``modified`` an aware UTC time, None where nobody said: of a directory
-    without a marker, and of a file that was just written. ``etag`` is opaque. A listing tells neither
-    ``content_type``, ``metadata``, ``version_id``, ``checksums`` nor ``encryption``.
+    without a marker, and of a file that was just written. ``etag`` is opaque.
+
+    A listing tells neither ``content_type`` (it is None then, as of a directory: nothing is guessed from the
+    name, for the stored type may be another) nor ``metadata``, ``version_id``, ``checksums`` and
+    ``encryption``, which are empty; `S3Provider.get_node_info` tells them.
     """
 
     path: str
@@ -30,7 +33,7 @@ class NodeInfo(NamedTuple):
     modified: datetime | None = None
     etag: str = ""
     storage_class: str = ""
-    content_type: str = ""
+    content_type: str | None = None
     metadata: Mapping[str, str] = {}
     version_id: str = ""
     checksums: tuple[Checksum, ...] = ()

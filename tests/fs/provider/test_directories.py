@@ -51,6 +51,11 @@ async def test_a_listing_tells_size_time_and_etag(provider: S3Provider) -> None:
     assert (node.path, node.size, node.etag, node.storage_class) == ("a/b.txt", 4, written.etag, "STANDARD")
     assert node.modified is not None
     assert node.modified >= before
+    # Which is not guessed: what is stored may be another.
+    assert node.content_type is None
+    await provider.set_metadata("a/b.txt", {}, content_type="text/x-mine")
+    assert [each.content_type for each in await provider.list_directory("a")] == [None]
+    assert (await provider.get_node_info("a/b.txt")).content_type == "text/x-mine"
 
 
 async def test_the_root_is_always_there(provider: S3Provider) -> None:

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from haulyard.models import ListOptions
 from haulyard.stores.access.leftovers import noted, remove_leftovers
 from haulyard.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.conftest import Server
+    from tests.stores.access.conftest import Opener
 
 pytestmark = pytest.mark.anyio
 
@@ -64,6 +69,23 @@ async def test_a_note_is_gone_once_its_probes_are(state: Path, store: MemoryStor
         await remove_leftovers(str(state), store)
         assert await left(store) == [PREFIX + "a"]
     assert notes(state) == []
+
+
+async def test_no_empty_directory_stays_where_a_store_has_some(
+    state: Path, connect: Opener, seaweedfs: Server, bucket_name: Callable[[], str]
+) -> None:
+    async with connect(seaweedfs.endpoint_url, (seaweedfs.access_key, seaweedfs.secret_key)) as connection:
+        await connection.client.create_bucket(bucket := bucket_name())
+        store = connection.bucket(bucket)
+        await store.put("tree/mine", b"x")
+        await store.put(PREFIX + "order/a/b", b"x")
+        with noted(str(state), store, PREFIX):
+            (name,) = notes(state)
+            content = (state / "probes" / name).read_bytes()
+        (state / "probes" / name).write_bytes(content)
+        await remove_leftovers(str(state), store)
+        pages = [page async for page in store.list("tree/", ListOptions(delimiter="/"))]
+        assert [each for page in pages for each in page.prefixes] == []
 
 
 async def test_those_of_another_store_are_left_to_it(state: Path, store: MemoryStore) -> None:

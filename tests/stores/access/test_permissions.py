@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from haulyard.errors import S3NetworkError, S3NotFound
-from haulyard.stores.access import check_access
+from haulyard.models import ListOptions
+from haulyard.stores.access import check_access, prove
 from haulyard.stores.memory import MemoryStore
 from haulyard.testing.faults import Fault, FaultServer
 
@@ -48,6 +49,30 @@ async def test_everything_is_allowed_to_the_owner_and_nothing_stays_behind(
         store = connection.bucket(bucket)
         assert [page.objects async for page in store.list()] in ([], [[]])
         assert [upload async for upload in store.list_uploads()] == []
+
+
+async def test_no_empty_directory_stays_behind_where_a_store_has_some(
+    connect: Opener,
+    seaweedfs: Server,
+    bucket_name: Callable[[], str],
+    keep_versions: Callable[[Server, str], None],
+) -> None:
+    async with connect(seaweedfs.endpoint_url, (seaweedfs.access_key, seaweedfs.secret_key)) as connection:
+        for versions in (False, True):
+            bucket = bucket_name()
+            await connection.client.create_bucket(bucket)
+            if versions:
+                keep_versions(seaweedfs, bucket)
+            store = connection.bucket(bucket)
+            await store.put("tree/mine", b"x")
+            await connection.check_access(bucket, below="tree/")
+            await prove(store, str(connect.state_dir), endpoint=f"of {bucket}", below="tree/")
+            folded = ListOptions(delimiter="/")
+            pages = [page async for page in store.list("tree/", folded)]
+            assert [each.key for page in pages for each in page.objects] == ["tree/mine"]
+            assert [each for page in pages for each in page.prefixes] == []
+            seen = [page async for page in store.list_versions()]
+            assert [each.key for page in seen for each in page.versions] == ["tree/mine"]
 
 
 async def test_versions_are_tried_and_removed(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from haulyard.errors import HaulError
 from haulyard.models import DeleteItem
+from haulyard.stores.access.space import remove_directories
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,10 +64,13 @@ async def remove_leftovers(state_dir: str, store: Store) -> None:
 
 
 async def _remove(store: Store, prefix: str) -> None:
+    keys: list[str] = []
     async for page in store.list(prefix):
+        keys += [info.key for info in page.objects]
         await store.delete_many([DeleteItem(info.key) for info in page.objects])
     async for upload in store.list_uploads(prefix):
         await store.abort_multipart(upload.key, upload.upload_id)
+    await remove_directories(store, prefix, keys)
 
 
 def _folder(state_dir: str) -> str:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from haulyard.errors import AccessDenied, HaulError
 from haulyard.events import Warned
-from haulyard.models import DeleteItem, DeleteOptions
+from haulyard.models import DeleteItem, DeleteOptions, ListOptions
 from haulyard.stores.base import COPY, DELETE, PUT
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine, Iterable, Iterator
 
     from haulyard.events import Emit
     from haulyard.models import CopyOptions, CopySource, DeleteOutcome, PutOptions, PutResult
@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 #: What every probe's prefix starts with, so that a person who finds one knows whose it was.
 PREFIX = ".haul-probe-"
+_FOLDED = ListOptions(delimiter="/")
 
 
 class ProbeSpace:
@@ -40,6 +41,7 @@ class ProbeSpace:
         self._emit = emit
         self._versions: dict[str, list[str]] = {}
         self._uploads: dict[str, str] = {}
+        self._keys: set[str] = set()
 
     def key(self, name: str) -> str:
         """Return the full key of ``name``."""
@@ -76,6 +78,7 @@ class ProbeSpace:
     async def create_multipart(self, name: str) -> str:
         """Begin a multipart upload and return its id."""
         key = self.key(name)
+        self._keys.add(key)
         upload_id = await self.store.create_multipart(key)
         self._uploads[upload_id] = key
         return upload_id
@@ -94,6 +97,9 @@ class ProbeSpace:
         left = [name for name in await together(*removals) if name]
         if self.is_versioned:
             await self._sweep()
+        if not left:
+            # Only now: versions of their own keep directories, too.
+            await remove_directories(self.store, self.prefix, self._keys)
         if left:
             probes = "1 probe" if len(left) == 1 else f"{len(left)} probes"
             self._emit(
@@ -107,6 +113,7 @@ class ProbeSpace:
     def _claimed(self, name: str) -> Iterator[str]:
         """Remember a key before it is written, as the answer may get lost; what is denied leaves nothing."""
         key = self.key(name)
+        self._keys.add(key)
         is_new = key not in self._versions
         self._versions.setdefault(key, [])
         try:
@@ -154,6 +161,28 @@ class ProbeSpace:
         except HaulError:
             return key
         return ""
+
+
+async def remove_directories(store: Store, prefix: str, keys: Iterable[str]) -> None:
+    """Remove the directories of ``keys``, which are gone, where the store goes on listing them.
+
+    SeaweedFS does; deleting their names, the deepest first, makes it forget them. ``prefix`` ends in a slash.
+    """
+    names = {prefix}
+    for key in keys:
+        while len(key := key[: key.rstrip("/").rfind("/") + 1]) > len(prefix):
+            names.add(key)
+    # What is left of an empty directory is of no harm.
+    with suppress(HaulError):
+        if not await _is_listed(store, prefix):
+            return
+        for depth in sorted({name.count("/") for name in names}, reverse=True):
+            await store.delete_many([DeleteItem(name) for name in names if name.count("/") == depth])
+
+
+async def _is_listed(store: Store, prefix: str) -> bool:
+    # SeaweedFS shows what is empty as an object of its own name, and only if asked with a delimiter.
+    return any([page.objects or page.prefixes async for page in store.list(prefix, _FOLDED)])
 
 
 async def together(*work: Coroutine[object, object, T]) -> list[T]:
