@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from haulyard.s3.aws import AwsTarget
+    from collections.abc import Mapping, Sequence
+
+    from haulyard.s3.aws import AwsTarget, BucketRules
     from haulyard.stores.assemble import Connection
 
 
@@ -27,6 +29,30 @@ class BucketSettings:
         from haulyard.s3.aws import put_bucket_versioning  # likewise
 
         await put_bucket_versioning(await self._target(), self._bucket, enabled=enabled)
+
+    async def rules(self, kind: BucketRules) -> list[dict[str, Any]]:
+        """Return the rules of its lifecycle, or of CORS, as S3 names them; none without any."""
+        from haulyard.s3.aws import get_rules  # likewise
+
+        return await get_rules(await self._target(), self._bucket, kind)
+
+    async def set_rules(self, kind: BucketRules, rules: Sequence[Mapping[str, Any]]) -> None:
+        """Replace them; no rules remove what there is."""
+        from haulyard.s3.aws import put_rules  # likewise
+
+        await put_rules(await self._target(), self._bucket, kind, rules)
+
+    async def policy(self) -> dict[str, Any]:
+        """Return its policy, empty without one."""
+        from haulyard.s3.aws import get_bucket_policy  # likewise
+
+        return await get_bucket_policy(await self._target(), self._bucket)
+
+    async def set_policy(self, policy: Mapping[str, Any]) -> None:
+        """Replace its policy; an empty one removes it."""
+        from haulyard.s3.aws import put_bucket_policy  # likewise
+
+        await put_bucket_policy(await self._target(), self._bucket, policy)
 
     async def _target(self) -> AwsTarget:
         from haulyard.s3.aws import AwsTarget
