@@ -135,6 +135,9 @@ def test_all_steps_are_played_in_a_bucket_of_ones_own_and_only_they_are_removed(
         "send the refused again",
         "spool events",
         "ship the rest",
+        "stream both ways",
+        "claim a file",
+        "read by a signed URL",
         "read by pandas",
         "write and read Parquet",
         "delete",
@@ -144,7 +147,7 @@ def test_all_steps_are_played_in_a_bucket_of_ones_own_and_only_they_are_removed(
     assert objects["compare"] == FILES + 2
     assert objects["plan a bulk move"] == FEEDS
     assert objects["report"] == objects["undo the move"] == FEEDS - 1
-    assert objects["delete"] == 2 * FILES + 2 + FEEDS + 8 + 4
+    assert objects["delete"] == 2 * FILES + 2 + FEEDS + 8 + 2 + 4
     # How many there were when the kill came, one at least, depends on the machine.
     assert re.fullmatch("[123] of 3 parts were not sent again", steps[4]["remark"])
     assert [step["remark"] for step in steps if step["name"] == "compare"] == [
@@ -160,8 +163,12 @@ def test_all_steps_are_played_in_a_bucket_of_ones_own_and_only_they_are_removed(
     records = f"{objects['look at the records']:,} records reached an API, through a kill: none lost, "
     assert records in last["verdict"]
     events = "2,000 XML events are in 8 files in the store, through two kills: none lost, "
-    shipped, frames = last["verdict"].splitlines()[-2:]
+    shipped, files, frames = last["verdict"].splitlines()[-3:]
     assert shipped.startswith(events)
+    assert files == (
+        "A filesystem streamed a file both ways, let one of 5 writers win, and gave it to a stranger by a "
+        "signed URL."
+    )
     assert frames == "196,608 rows came through fsspec to pandas and pyarrow as they are in the local file."
     assert objects["spool events"] == EVENTS
     assert 5_000 < objects["look at the records"] < 7_000

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 from haulyard.cli import demo_feeds, exits, flags
 from haulyard.cli.demo_events import Shipping
+from haulyard.cli.demo_files import Filesystem
 from haulyard.cli.demo_frames import DataFrames
 from haulyard.cli.demo_jobs import BulkJob
 from haulyard.cli.demo_records import RecordsJob
@@ -144,6 +145,7 @@ class _Play:
         verdicts.append(await records.perform(large.path, SHARE))
         verdicts.append(await Shipping(self._telling, f"{url}events/", EVENTS).perform(large.path))
         verdicts.append(await Tables(self._telling, url).perform(large.path))
+        verdicts.append(await Filesystem(self._telling, url).perform(large.path))
         verdicts.append(await DataFrames(self._telling, url).perform(large.path))
         await step("delete", "rm", "-r", url, moves=False)
         self._output.result(Table(self._telling.steps, "\n".join(filter(None, verdicts)), _hints()))

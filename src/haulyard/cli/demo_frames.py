@@ -8,9 +8,9 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from haulyard.cli.demo_files import options_of
 from haulyard.cli.detached import detached
 from haulyard.cli.playbill import Step
-from haulyard.client.arguments import SettingOptions
 from haulyard.errors import TransferError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class DataFrames:
             return ""
         local, below = (large, "large") if large.endswith(".csv") else ("lines.csv", "records")
         url = f"haul://{self._place}{below}/{os.path.basename(local)}"
-        options = self._options()
+        options = options_of(telling)
         telling.say(f'>>> frame = pandas.read_csv("{url}")')
         read = await detached(partial(_with_pandas, local, url, options))
         self._show("read by pandas", read, "the same as of the local file")
@@ -65,18 +65,6 @@ class DataFrames:
         if not read.is_same:
             raise TransferError(f"{name}: what came through haul:// is not what the local file holds")
         self._telling.show(Step(name, 1, read.size, read.seconds, remark=f"{read.rows:,} rows, {remark}"))
-
-    def _options(self) -> dict[str, Any]:
-        """Return the options by which a filesystem gets to the stage."""
-        settings = self._telling.stage.inline.inside().settings
-        given = {name: getattr(settings, name) for name in SettingOptions.__annotations__}
-        options: dict[str, Any] = {name: value for name, value in given.items() if value not in {"", None}}
-        environ = settings.environment
-        if not settings.profile_chosen and "AWS_ACCESS_KEY_ID" in environ:
-            options["key"] = environ["AWS_ACCESS_KEY_ID"]
-            options["secret"] = environ.get("AWS_SECRET_ACCESS_KEY")
-            options["token"] = environ.get("AWS_SESSION_TOKEN")
-        return options
 
 
 def _with_pandas(local: str, url: str, options: dict[str, Any]) -> Read:

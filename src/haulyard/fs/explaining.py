@@ -34,8 +34,6 @@ async def no_file(volume: Volume, error: NotFound, key: str) -> NotFound:
 
 async def refusal(store: S3Store, error: S3PermissionError, prefix: str) -> S3AuthError:
     """Return why HEAD was refused: its answer has no body, so it looks the same where the keys are wrong."""
-    if error.code != "Forbidden":
-        return error
     try:
         async for _ in store.list(prefix, _ONE):
             break

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from haulyard.fs.batch import BatchCalls
+from haulyard.fs.bucket_rules import BucketRuleCalls
 from haulyard.fs.properties import PropertyCalls
 from haulyard.fs.sharing import ShareCalls
 from haulyard.fs.updating import UpdateCalls
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _ONE = ListOptions(page_size=1)
 
 
-class S3Provider(UpdateCalls, BatchCalls, PropertyCalls, ShareCalls):
+class S3Provider(UpdateCalls, BatchCalls, PropertyCalls, ShareCalls, BucketRuleCalls):
     """A prefix of a bucket as an asynchronous filesystem.
 
     Files are plain objects; a directory is there while a file lies in it. Paths are relative to the prefix,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from typing import TYPE_CHECKING, Literal, ParamSpec, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack
 
 from haulyard.client.portal import Portal
 from haulyard.fs.provider import S3Provider
@@ -15,7 +15,7 @@ from haulyard.fs.sync_streams import feed, pieces_of
 from haulyard.fs.updating import RETRIES, TEMPORARY, pause_after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from haulyard.client.arguments import Range
@@ -367,6 +367,32 @@ class SyncS3Provider:
             max_size=max_size,
             **properties,
         )
+
+    # The bucket
+
+    def get_lifecycle(self) -> list[dict[str, Any]]:
+        """Return the rules of the bucket's lifecycle; as `S3Provider.get_lifecycle`."""
+        return self._portal.call(self._provider.get_lifecycle)
+
+    def set_lifecycle(self, rules: Sequence[Mapping[str, Any]]) -> None:
+        """Replace the rules of the bucket's lifecycle; as `S3Provider.set_lifecycle`."""
+        return self._portal.call(self._provider.set_lifecycle, rules)
+
+    def get_bucket_policy(self) -> dict[str, Any]:
+        """Return the policy of the bucket; as `S3Provider.get_bucket_policy`."""
+        return self._portal.call(self._provider.get_bucket_policy)
+
+    def set_bucket_policy(self, policy: Mapping[str, Any]) -> None:
+        """Replace the policy of the bucket; as `S3Provider.set_bucket_policy`."""
+        return self._portal.call(self._provider.set_bucket_policy, policy)
+
+    def get_cors(self) -> list[dict[str, Any]]:
+        """Return the rules for web pages of other origins; as `S3Provider.get_cors`."""
+        return self._portal.call(self._provider.get_cors)
+
+    def set_cors(self, rules: Sequence[Mapping[str, Any]]) -> None:
+        """Replace the rules for web pages of other origins; as `S3Provider.set_cors`."""
+        return self._portal.call(self._provider.set_cors, rules)
 
 
 async def _metrics(provider: S3Provider) -> ProviderMetrics:

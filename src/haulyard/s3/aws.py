@@ -6,9 +6,10 @@ These calls are few, and their shapes many; the two milliseconds that botocore t
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from haulyard.errors import ConfigError, TransportError, Unsupported
 from haulyard.models import Secret
@@ -17,7 +18,7 @@ from haulyard.s3.faults import error_from, transport_error
 from haulyard.s3.request import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from haulyard.errors import HaulError
     from haulyard.s3.credentials import Credentials
@@ -31,11 +32,21 @@ _KMS_REGION = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):")
 # What S3 answers where a bucket has no such setting.
 _UNSET = frozenset(
     {
+        "NoSuchBucketPolicy",
+        "NoSuchCORSConfiguration",
         "NoSuchLifecycleConfiguration",
         "OwnershipControlsNotFoundError",
         "ServerSideEncryptionConfigurationNotFoundError",
     }
 )
+
+
+#: What has rules of its own for a whole bucket, and how S3 names the call, its parameter and the rules in it.
+BucketRules = Literal["lifecycle", "cors"]
+_RULES: dict[BucketRules, tuple[str, str, str]] = {
+    "lifecycle": ("LifecycleConfiguration", "LifecycleConfiguration", "Rules"),
+    "cors": ("Cors", "CORSConfiguration", "CORSRules"),
+}
 
 
 class AwsTarget(NamedTuple):
@@ -210,6 +221,45 @@ async def get_bucket_lifecycle(target: AwsTarget, bucket: str) -> tuple[Lifecycl
     return tuple(_lifecycle_rule(rule) for rule in answer.get("Rules", ()))
 
 
+async def get_rules(target: AwsTarget, bucket: str, kind: BucketRules) -> list[dict[str, Any]]:
+    """Return the rules of a bucket as S3 names them (as boto3 does), in their order; none without any."""
+    name, _, key = _RULES[kind]
+    answer = await _call(target, "s3", Request(f"GetBucket{name}", "GET", bucket))
+    return list(answer.get(key, ()))
+
+
+async def put_rules(
+    target: AwsTarget, bucket: str, kind: BucketRules, rules: Sequence[Mapping[str, Any]]
+) -> None:
+    """Replace the rules of a bucket; no rules remove them.
+
+    Raises:
+        ConfigError: A rule has not the shape that S3 gives it.
+    """
+    name, configuration, key = _RULES[kind]
+    if not rules:
+        await _call(target, "s3", Request(f"DeleteBucket{kind.title()}", "DELETE", bucket))
+        return
+    parameters = {configuration: {key: [dict(rule) for rule in rules]}}
+    await _call(target, "s3", Request(f"PutBucket{name}", "PUT", bucket), parameters)
+
+
+async def get_bucket_policy(target: AwsTarget, bucket: str) -> dict[str, Any]:
+    """Return the policy of a bucket, empty where it has none."""
+    answer = await _call(target, "s3", Request("GetBucketPolicy", "GET", bucket))
+    policy: dict[str, Any] = json.loads(answer.get("Policy", "{}"))
+    return policy
+
+
+async def put_bucket_policy(target: AwsTarget, bucket: str, policy: Mapping[str, Any]) -> None:
+    """Replace the policy of a bucket; an empty one removes it."""
+    if not policy:
+        await _call(target, "s3", Request("DeleteBucketPolicy", "DELETE", bucket))
+        return
+    text = json.dumps(dict(policy))
+    await _call(target, "s3", Request("PutBucketPolicy", "PUT", bucket), {"Policy": text})
+
+
 def _lifecycle_rule(rule: dict[str, Any]) -> LifecycleRule:
     conditions = rule.get("Filter", {})
     conditions = conditions.get("And", conditions)
@@ -240,7 +290,7 @@ async def _call(
     return await to_thread.run_sync(
         lambda: _call_blocking(target, service, request, parameters or {}, endpoint_url),
         # A write is awaited to its end: none may live on after its caller has gone.
-        abandon_on_cancel=request.method != "PUT",
+        abandon_on_cancel=request.method not in {"PUT", "DELETE"},
     )
 
 
@@ -339,6 +389,8 @@ def _from_failure(request: Request, error: Exception) -> HaulError:
     for cls, (kind, sent) in kinds.items():
         if isinstance(error, cls):
             return transport_error(request, TransportError(str(error), kind=kind, sent=sent), _ATTEMPTS)
+    if isinstance(error, exceptions.ParamValidationError):
+        return ConfigError(f"{request.operation}: {error}", hint="names and types are those of S3's API")
     return ConfigError(
         f"{request.operation}: {error}", hint="check the AWS settings: profile, region, endpoint"
     )

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow.fs import FSSpecHandler
 
-from haulyard.fs.fsspec import ending
+from haulyard.fs.fsspec import ending, loop
 
 if TYPE_CHECKING:
     from haulyard.fs import HaulFileSystem
@@ -117,6 +117,23 @@ def test_what_only_native_code_has_is_waited_for(
     ending.wait_for_native_threads()
     assert seen() is None
     thread.join()
+
+
+def test_what_is_gone_by_itself_is_not_waited_for() -> None:
+    class Something:
+        """Has weak references."""
+
+    something = Something()
+    gone = weakref.ref(something)
+    del something
+    assert gone() is None
+    ending._until_gone([gone], _SECONDS)
+
+
+def test_a_loop_whose_thread_has_ended_is_let_be(fs: HaulFileSystem, place: str) -> None:
+    loop._end(loop.io_loop(), threading.Thread())
+    fs.pipe_file(f"{place}/x", b"x")
+    assert fs.cat_file(f"{place}/x") == b"x"
 
 
 def test_a_file_that_the_program_has_is_not_waited_for(

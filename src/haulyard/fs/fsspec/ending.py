@@ -70,14 +70,12 @@ def _handlers() -> list[ref[Any]]:
 
 def _until_gone(kept: Iterable[ref[Any]], seconds: float) -> None:
     until = time.monotonic() + seconds
+    watched: list[ref[Any]] = []
     for each in kept:
         gone = threading.Event()
-        found = each()
-        if found is None:
-            continue
-        told = ref(found, partial(_set, gone))
-        del found
-        if told() is not None:
+        if (found := each()) is not None:
+            watched.append(ref(found, partial(_set, gone)))
+            del found
             gone.wait(max(until - time.monotonic(), 0))
 
 

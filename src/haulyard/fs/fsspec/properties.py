@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from fsspec.asyn import sync_wrapper
 
 from haulyard.client.cancelling import cancelled_once
+from haulyard.fs.fsspec.buckets import into_bucket
 from haulyard.fs.fsspec.copying import CopyingMethods
 from haulyard.fs.fsspec.errors import os_errors
+from haulyard.fs.fsspec.merging import Merger, Source
 from haulyard.fs.fsspec.workers import each_of
 from haulyard.models import GetOptions
+from haulyard.stores.bucket_settings import BucketSettings
 from haulyard.stores.fate import TOKEN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from haulyard.fs.fsspec.base import Target
     from haulyard.fs.fsspec.entries import Entry
@@ -130,12 +133,56 @@ class PropertyMethods(CopyingMethods):
         """Return a signed URL that lives ``expiration`` seconds."""
         return self.url(path, expires=expiration, **kwargs)  # type: ignore[no-any-return]
 
+    # Of several objects one
+
+    @os_errors
+    @into_bucket
+    @cancelled_once
+    async def _merge(self, path: str, filelist: Sequence[str], **properties: Any) -> dict[str, Any]:
+        """Make one object of several, in their order; they stay.
+
+        Those of 5 MiB and more are copied inside the store; smaller ones, and what they need of their
+        neighbours to make a part, pass through this machine.
+        """
+        target = self._object(path)
+        options = self._put_options(properties, target.key)
+        workers = self._workers(None)
+
+        async def ask(each: str) -> Source:
+            source = self._object(each)
+            return Source(self._store(source.bucket), await self._headed(source), source.version_id)
+
+        asked = await each_of(filelist, ask, workers, stop=True)
+        sources = [each for each in asked if not isinstance(each, Exception)]
+        merger = Merger(self._store(target.bucket), target.key, sources, self._customer_key, workers)
+        try:
+            result = await merger.run(options)
+        finally:
+            self._forget(path)
+        return {"ETag": f'"{result.etag}"', "VersionId": result.version_id or None}
+
+    merge = sync_wrapper(_merge)
+
     # Versions, and uploads that nobody completed
 
     @os_errors
     async def _object_version_info(self, path: str, **_: Any) -> list[Entry]:
         """Return all versions of an object, the newest first."""
         return await self._versions(self._target(self._strip_protocol(path)), exact=True)
+
+    @os_errors
+    async def _is_bucket_versioned(self, bucket: str) -> bool:
+        """Say whether a bucket keeps versions of what is written from now on."""
+        return await self._settings_of(bucket).versioning() == "Enabled"
+
+    @os_errors
+    @cancelled_once
+    async def _make_bucket_versioned(self, bucket: str, versioned: bool = True) -> None:
+        """Let a bucket keep versions, or no more; those that there are stay."""
+        await self._settings_of(bucket).set_versioning(enabled=versioned)
+
+    def _settings_of(self, bucket: str) -> BucketSettings:
+        return BucketSettings(self._here().session.connection(), self._target(bucket).bucket)
 
     @os_errors
     async def _list_multipart_uploads(self, bucket: str) -> list[dict[str, Any]]:
@@ -157,6 +204,8 @@ class PropertyMethods(CopyingMethods):
 
         await each_of(uploads, abort, self._workers(None), stop=True)
 
+    is_bucket_versioned = sync_wrapper(_is_bucket_versioned)
+    make_bucket_versioned = sync_wrapper(_make_bucket_versioned)
     object_version_info = sync_wrapper(_object_version_info)
     list_multipart_uploads = sync_wrapper(_list_multipart_uploads)
     clear_multipart_uploads = sync_wrapper(_clear_multipart_uploads)

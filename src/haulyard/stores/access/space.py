@@ -181,10 +181,8 @@ async def remove_directories(store: Store, prefix: str, keys: Iterable[str]) -> 
 
 
 async def _is_listed(store: Store, prefix: str) -> bool:
-    async for page in store.list(prefix[:-1], _FOLDED):
-        if prefix in page.prefixes:
-            return True
-    return False
+    # SeaweedFS shows what is empty as an object of its own name, and only if asked with a delimiter.
+    return any([page.objects or page.prefixes async for page in store.list(prefix, _FOLDED)])
 
 
 async def together(*work: Coroutine[object, object, T]) -> list[T]:
