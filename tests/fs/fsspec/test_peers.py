@@ -153,3 +153,21 @@ def test_a_kind_of_arn_that_is_not_supported_is_a_wrong_value(call: str) -> None
     fs = HaulFileSystem(anon=True)
     with pytest.raises(ValueError, match="s3-outposts"):
         getattr(fs, call)("arn:aws:s3-outposts:eu-west-1:123456789012:outpost/o/bucket/b/key")
+
+
+@pytest.mark.parametrize("seen", ["nothing", "object", "listing", "tree"])
+def test_a_path_may_be_an_object_and_a_directory(server: FaultServer, seen: str) -> None:
+    fs = opened(server)
+    fs.pipe({"b/d/both": b"1", "b/d/both/inner": b"2", "b/d/file": b"3"})
+    if seen == "object":
+        fs.info("b/d/both")
+        fs.info("b/d/file")
+    elif seen == "listing":
+        fs.ls("b/d")
+    elif seen == "tree":
+        fs.find("b")
+    before = len(server.requests)
+    assert (fs.isdir("b/d/both"), fs.isfile("b/d/both")) == (True, True)
+    assert (fs.isdir("b/d/file"), fs.isfile("b/d/file")) == (False, True)
+    if seen in {"listing", "tree"}:
+        assert len(server.requests) == before
