@@ -142,7 +142,7 @@ def test_parts_under_way_are_as_many_as_the_filesystem_was_given() -> None:
 def test_an_open_file_takes_what_only_tunes_the_cache_of_s3fs(server: FaultServer) -> None:
     fs = opened(server)
     fs.pipe_file("b/k", b"1")
-    with fs.open("b/k", fill_cache=False) as file:
+    with fs.open("b/k", fill_cache=False, anon=True, default_cache_type="first") as file:
         assert file.read() == b"1"
     with pytest.raises(TypeError, match="only for writing"):
         fs.open("b/k", storage_class="X")
