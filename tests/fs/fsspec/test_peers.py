@@ -133,6 +133,21 @@ def test_files_go_up_in_parts_of_the_size_that_the_call_names(server: FaultServe
             )
 
 
+def test_parts_have_one_size_on_request(server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("haulyard.transfer.unseekable._GROW_AFTER", 1)
+    size = 5 * 1024**2
+    for key, given in (("fixed", {"fixed_upload_size": True}), ("growing", {})):
+        with opened(server, part_size=size, **given).open(f"b/{key}", "wb") as file:
+            file.write(bytes(3 * size))
+    sizes = {
+        key: sorted(
+            each.body_length for each in server.requests if each.operation == "UploadPart" and each.key == key
+        )
+        for key in ("fixed", "growing")
+    }
+    assert sizes == {"fixed": [size] * 3, "growing": [size, 2 * size]}
+
+
 def test_parts_under_way_are_as_many_as_the_filesystem_was_given() -> None:
     assert HaulFileSystem(max_concurrency=3)._transfer_options().part_concurrency == 3
     assert HaulFileSystem(max_concurrency=3)._transfer_options(max_concurrency=2).part_concurrency == 2
