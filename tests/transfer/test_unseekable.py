@@ -69,7 +69,12 @@ def source(content: bytes) -> Callable[[memoryview], Awaitable[int]]:
 
 
 async def upload(
-    store: MemoryStore, content: bytes, *, algorithm: str = "CRC64NVME", budget: int = 400
+    store: MemoryStore,
+    content: bytes,
+    *,
+    algorithm: str = "CRC64NVME",
+    budget: int = 400,
+    grows: bool = True,
 ) -> PutResult:
     events: list[Event] = []
     put = PutOptions(content_type="text/x")
@@ -82,6 +87,7 @@ async def upload(
         algorithm=algorithm,
         emit=events.append,
         budget=budget,
+        grows=grows,
     )
     result = await run.run()
     assert run.size == len(content)
@@ -137,6 +143,13 @@ async def test_parts_grow_and_large_ones_are_spilled_to_disk(monkeypatch: pytest
         (6, 400, True),
         (7, 100, True),
     ]
+
+
+async def test_parts_have_one_size_where_the_store_wants_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unseekable, "_GROW_AFTER", 2)
+    store = Watched()
+    await upload(store, bytes(550), grows=False)
+    assert [size for _, size, _ in sorted(store.parts)] == [100, 100, 100, 100, 100, 50]
 
 
 async def test_an_upload_that_fails_is_aborted() -> None:

@@ -171,10 +171,14 @@ class AsyncReader:
 class AsyncWriter:
     """An object being written piece by piece; made by `AsyncClient.open`.
 
-    ``part_size`` in bytes is that of the first parts; 0 for that of the settings.
+    ``part_size`` in bytes is that of the first parts; 0 for that of the settings. Later ones are larger
+    unless ``grows`` is false.
     """
 
-    def __init__(self, session: Session, uri: str, options: PutOptions, *, part_size: int = 0) -> None:
+    def __init__(
+        self, session: Session, uri: str, options: PutOptions, *, part_size: int = 0, grows: bool = True
+    ) -> None:
+        self._grows = grows
         self._part_size = part_size or session.settings.part_size
         self._session = session
         self._uri = uri
@@ -258,6 +262,7 @@ class AsyncWriter:
             place.key,
             self._options,
             part_size=self._part_size,
+            grows=self._grows,
             algorithm=checksum_algorithm(session.settings),
             emit=session.emit,
             name=self._uri,

@@ -57,6 +57,7 @@ class UnseekableUpload:
 
     ``part_size`` in bytes is that of the first parts, 0 for the default; ``algorithm`` is the checksum's,
     ``none`` for none. ``emit`` is told of bytes as parts are finished; ``name`` is the source's name in it.
+    Where ``grows`` is false all parts have one size, as Cloudflare R2 wants it, and 10,000 are the most.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class UnseekableUpload:
         emit: Emit,
         name: str = "-",
         budget: int = BUDGET,
+        grows: bool = True,
     ) -> None:
         check_part_size(part_size, store.capabilities)
         self._fill = fill
@@ -82,6 +84,7 @@ class UnseekableUpload:
         self._emit = emit
         self._name = name
         self._budget = budget
+        self._grows = grows
         self._room = Room(budget)
         self._done: dict[int, tuple[PartInfo, bytes, int]] = {}
         self.size = 0
@@ -157,6 +160,8 @@ class UnseekableUpload:
             self._room.give(part.cost)
 
     def _part_size(self, number: int) -> int:
+        if not self._grows:
+            return self._first_size
         size = self._first_size << (number - 1) // _GROW_AFTER
         return min(size, self._store.capabilities.max_part_size)
 

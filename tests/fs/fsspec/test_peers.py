@@ -133,6 +133,21 @@ def test_files_go_up_in_parts_of_the_size_that_the_call_names(server: FaultServe
             )
 
 
+def test_parts_have_one_size_on_request(server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("haulyard.transfer.unseekable._GROW_AFTER", 1)
+    size = 5 * 1024**2
+    for key, given in (("fixed", {"fixed_upload_size": True}), ("growing", {})):
+        with opened(server, part_size=size, **given).open(f"b/{key}", "wb") as file:
+            file.write(bytes(3 * size))
+    sizes = {
+        key: sorted(
+            each.body_length for each in server.requests if each.operation == "UploadPart" and each.key == key
+        )
+        for key in ("fixed", "growing")
+    }
+    assert sizes == {"fixed": [size] * 3, "growing": [size, 2 * size]}
+
+
 def test_parts_under_way_are_as_many_as_the_filesystem_was_given() -> None:
     assert HaulFileSystem(max_concurrency=3)._transfer_options().part_concurrency == 3
     assert HaulFileSystem(max_concurrency=3)._transfer_options(max_concurrency=2).part_concurrency == 2
@@ -142,7 +157,7 @@ def test_parts_under_way_are_as_many_as_the_filesystem_was_given() -> None:
 def test_an_open_file_takes_what_only_tunes_the_cache_of_s3fs(server: FaultServer) -> None:
     fs = opened(server)
     fs.pipe_file("b/k", b"1")
-    with fs.open("b/k", fill_cache=False) as file:
+    with fs.open("b/k", fill_cache=False, anon=True, default_cache_type="first") as file:
         assert file.read() == b"1"
     with pytest.raises(TypeError, match="only for writing"):
         fs.open("b/k", storage_class="X")
@@ -153,3 +168,21 @@ def test_a_kind_of_arn_that_is_not_supported_is_a_wrong_value(call: str) -> None
     fs = HaulFileSystem(anon=True)
     with pytest.raises(ValueError, match="s3-outposts"):
         getattr(fs, call)("arn:aws:s3-outposts:eu-west-1:123456789012:outpost/o/bucket/b/key")
+
+
+@pytest.mark.parametrize("seen", ["nothing", "object", "listing", "tree"])
+def test_a_path_may_be_an_object_and_a_directory(server: FaultServer, seen: str) -> None:
+    fs = opened(server)
+    fs.pipe({"b/d/both": b"1", "b/d/both/inner": b"2", "b/d/file": b"3"})
+    if seen == "object":
+        fs.info("b/d/both")
+        fs.info("b/d/file")
+    elif seen == "listing":
+        fs.ls("b/d")
+    elif seen == "tree":
+        fs.find("b")
+    before = len(server.requests)
+    assert (fs.isdir("b/d/both"), fs.isfile("b/d/both")) == (True, True)
+    assert (fs.isdir("b/d/file"), fs.isfile("b/d/file")) == (False, True)
+    if seen in {"listing", "tree"}:
+        assert len(server.requests) == before

@@ -138,6 +138,20 @@ def test_dask_reads_what_it_wrote_in_parts(place: str, options: dict[str, Any], 
     assert sorted(read["id"]) == list(frame["id"])
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # dask, of pandas
+def test_dask_counts_and_adds_to_what_it_wrote(
+    place: str, options: dict[str, Any], frame: pd.DataFrame
+) -> None:
+    url = f"haul://{place}/parts"
+    with dask.config.set(scheduler="threads"):
+        parts = dask.dataframe.from_pandas(frame, npartitions=2)  # type: ignore[no-untyped-call]
+        for _ in range(2):
+            parts.to_parquet(url, storage_options=options, overwrite=True)
+        assert len(dask.dataframe.read_parquet(url, storage_options=options)) == 1_000
+        parts.to_parquet(url, storage_options=options, append=True, ignore_divisions=True)
+        assert len(dask.dataframe.read_parquet(url, storage_options=options)) == 2_000
+
+
 def test_dask_reads_lines_in_blocks(fs: HaulFileSystem, place: str, options: dict[str, Any]) -> None:
     lines = [f"line {number}" for number in range(5_000)]
     fs.pipe({f"{place}/{part}.txt": "\n".join(lines[part::2]).encode() + b"\n" for part in range(2)})

@@ -16,7 +16,7 @@ from haulyard.fs.fsspec.ahead import LEAST, ReadAhead
 from haulyard.fs.fsspec.buckets import into_bucket
 from haulyard.fs.fsspec.entries import etag_of
 from haulyard.fs.fsspec.errors import exists_error, os_errors
-from haulyard.fs.fsspec.peers import WITHOUT_EFFECT
+from haulyard.fs.fsspec.peers import IN_OPEN
 from haulyard.models import ByteRange
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class HaulFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no typ
         cache_type = cache_type or fs.default_cache_type
         first = b""
         if mode == "rb":
-            if properties.keys() - WITHOUT_EFFECT:
+            if properties.keys() - IN_OPEN:
                 raise TypeError(f"{', '.join(sorted(properties))}: only for writing")
             if size is None:
                 first, details = sync(

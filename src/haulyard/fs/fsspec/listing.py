@@ -101,8 +101,9 @@ class ListingMethods(FileSystemBase):
         target = self._target(name)
         if not target.bucket:
             return True
-        if known := self._listings.entry(name):
-            return bool(known["type"] == "directory")
+        if kinds := self._listings.kinds(name):
+            # There may be an object of the same name, too.
+            return "directory" in kinds
         try:
             if not target.key:
                 return (await self._info(path))["type"] == "directory"  # type: ignore[no-any-return]

@@ -55,6 +55,16 @@ class Listings:
                 found = _named(siblings, path) if siblings else None
         return None if found is None else dict(found)
 
+    def kinds(self, path: str) -> frozenset[str]:
+        """Return what a path is known to be: ``file``, ``directory``, both; nothing where it is not known."""
+        with self._lock:
+            siblings = self._cache.listing(path.rpartition("/")[0])
+            if siblings:
+                return frozenset(each["type"] for each in _of_name(siblings, path))
+            found = self._cache.node(path)
+        # That there is an object says nothing of what is below its name.
+        return frozenset(("directory",)) if found and found["type"] == "directory" else frozenset()
+
     def listing(self, path: str) -> list[Entry] | None:
         """Return copies of what is known to lie in a directory, in the order of their names."""
         with self._lock:
@@ -127,6 +137,10 @@ class Question:
 
 def _named(siblings: Sequence[Entry], path: str) -> Entry | None:
     """Return the entry of a name; the file, where a directory has the same."""
-    at = bisect_left(siblings, path, key=_name_of)
-    same = [each for each in siblings[at : at + 2] if each["name"] == path]
+    same = _of_name(siblings, path)
     return next((each for each in same if each["type"] == "file"), same[0] if same else None)
+
+
+def _of_name(siblings: Sequence[Entry], path: str) -> list[Entry]:
+    at = bisect_left(siblings, path, key=_name_of)
+    return [each for each in siblings[at : at + 2] if each["name"] == path]

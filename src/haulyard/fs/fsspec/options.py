@@ -61,7 +61,14 @@ _GRANTS: Final = {
 _OWN: Final = frozenset((*_PROPERTIES.values(), "tags", "grants", *_ENCRYPTION.values()))
 _NAMES: Final = {**_PROPERTIES, **_ENCRYPTION, **{name: name for name in sorted(_OWN)}}
 #: s3fs's options that are read by themselves.
-_OF_S3FS: Final = WITHOUT_EFFECT | {"config_kwargs", "max_concurrency", "password", "use_ssl", "username"}
+_OF_S3FS: Final = WITHOUT_EFFECT | {
+    "config_kwargs",
+    "fixed_upload_size",
+    "max_concurrency",
+    "password",
+    "use_ssl",
+    "username",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +77,14 @@ class Given:
 
     ``keys`` are an access key, its secret and a session token, or None to have them found. ``written`` is
     what every written object gets, by our names. ``part_concurrency`` counts parts of one file under way, 0
-    for the default.
+    for the default. ``parts_grow`` where an object may be longer than 10,000 parts of the first size.
     """
 
     settings: Settings
     keys: tuple[str, str, str] | None
     written: Mapping[str, Any]
     part_concurrency: int = 0
+    parts_grow: bool = True
 
 
 def given(
@@ -123,8 +131,9 @@ def given(
     has_keys = check_keys(keys[0], keys[1], keys[2], resolved)
     # A wrong value is said now, not with the first write.
     put_of(written)
+    grow = not own.get("fixed_upload_size")
     parts = checked_concurrency(own.get("max_concurrency"))
-    return Given(resolved, (keys[0], keys[1], keys[2]) if has_keys else None, written, parts)
+    return Given(resolved, (keys[0], keys[1], keys[2]) if has_keys else None, written, parts, grow)
 
 
 def checked_concurrency(given: object) -> int:

@@ -46,6 +46,9 @@ _REQUESTS: Final = {
 _KEYS: Final = {"username": "key", "password": "secret"}
 #: Options that only say how s3fs caches; here ``cache_type`` does, and regions are always remembered.
 WITHOUT_EFFECT: Final = frozenset(("cache_regions", "default_fill_cache", "fill_cache"))
+#: What programs give to `open` for reading, which does nothing in s3fs either: dask its ``default_cache``,
+#: the examples of kerchunk the options of their filesystem.
+IN_OPEN: Final = WITHOUT_EFFECT | {"anon", "default_cache", "default_cache_type"}
 _SIGNATURES: Final = frozenset(("s3v4", "v4"))
 
 

@@ -161,7 +161,9 @@ class WritingMethods(ReadingMethods):
     async def _writer(self, target: Target, options: PutOptions, part_size: int = 0) -> AsyncWriter:
         """Return the writer of an object, not entered yet."""
         uri = f"s3://{target.bucket}/{target.key}"
-        return AsyncWriter(self._here().session, uri, options, part_size=part_size)
+        return AsyncWriter(
+            self._here().session, uri, options, part_size=part_size, grows=self._given.parts_grow
+        )
 
     @os_errors
     async def _opened_writer(
