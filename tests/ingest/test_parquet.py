@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -223,6 +224,18 @@ async def test_floats_of_16_bits_are_read_as_32(shelf: Shelf, count: int) -> Non
     assert sum(piece.batch.num_rows for piece in pieces) == count
     assert rows(pieces[:1])[0] == {"a": 1.5, "b": [1.5]}
     assert (await dataset.schema()).types == pieces[0].batch.schema.types
+
+
+@pytest.mark.parametrize("count", [1, 100_000])  # decoded at once, and row group by row group
+async def test_times_of_96_bits_are_what_they_were_beyond_the_years_of_nanoseconds(
+    shelf: Shelf, count: int
+) -> None:
+    times = [datetime(9999, 12, 31), datetime(1, 1, 1), datetime(2020, 1, 1, 0, 0, 0, 7), None]  # noqa: DTZ001
+    column = pa.array(times * count, pa.timestamp("us"))
+    content = parquet({"a": column}, use_deprecated_int96_timestamps=True, use_dictionary=False)
+    dataset = await shelf.dataset(shelf.put("a.parquet", content))
+    assert [row["a"] for row in rows(await read(dataset))] == times * count
+    assert (await dataset.schema()).types == [pa.timestamp("us")]
 
 
 @pytest.mark.parametrize("wrong", ["whole", "missing", "wrong"])

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from haulyard.errors import IngestError
-from haulyard.ingest.model import KEPT_ROW, Reject
+from haulyard.ingest.casting import cast
 from haulyard.ingest.partitions import partition_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
-    from haulyard.ingest.model import SourceFile
+    from haulyard.ingest.model import Reject, SourceFile
     from haulyard.ingest.where import Condition, Filter
-
-#: Of a value that does not fit, so many characters are told.
-_TOLD: Final = 200
 
 
 class Conformed(NamedTuple):
@@ -185,7 +182,7 @@ class Shaper:
                 plain = plain.append(pa.field(name, kind))
         rejects: list[Reject] = []
         if self.schema is not None and plain != self.schema:
-            batch = _cast(_plain(batch, encoded), self.schema, source, first, rejects)
+            batch = cast(_plain(batch, encoded), self.schema, source, first, rejects)
             encoded = frozenset()
         if condition := self.filter(plain):
             looked_at = encoded.intersection(condition.columns)
@@ -232,59 +229,3 @@ def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         at = batch.schema.get_field_index(field.name)
         columns.append(pa.nulls(batch.num_rows, field.type) if at < 0 else batch.column(at).cast(field.type))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def _cast(
-    batch: pa.RecordBatch, schema: pa.Schema, source: SourceFile, first: int, rejects: list[Reject]
-) -> pa.RecordBatch:
-    """Return a batch of ``schema``, without the rows that do not fit, which are told in ``rejects``."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    refused: dict[int, Reject] = {}
-    arrays = []
-    for field in schema:
-        at = batch.schema.get_field_index(field.name)
-        column = pa.nulls(batch.num_rows, field.type) if at < 0 else batch.column(at)
-        if column.type != field.type:
-            bad = list(_misfits(column, field.type, 0))
-            for row in bad:
-                refused.setdefault(row, _reject(source, batch, first, row, field))
-            if bad:
-                fits = pc.invert(pc.is_in(pa.array(range(len(column))), pa.array(bad)))
-                column = pc.if_else(fits, column, pa.scalar(None, column.type))
-            column = column.cast(field.type)
-        if not field.nullable and column.null_count:
-            for row in pc.indices_nonzero(column.is_null()).to_pylist():
-                refused.setdefault(row, _reject(source, batch, first, row, field))
-        arrays.append(column)
-    found = pa.RecordBatch.from_arrays(arrays, schema=schema)
-    if not refused:
-        return found
-    rejects += [refused[row] for row in sorted(refused)]
-    return found.filter(pc.invert(pc.is_in(pa.array(range(batch.num_rows)), pa.array(list(refused)))))
-
-
-def _misfits(column: pa.Array, kind: pa.DataType, start: int) -> Iterator[int]:
-    """Yield the rows whose value is none of ``kind``, found by halving."""
-    import pyarrow as pa
-
-    try:
-        column.cast(kind)
-    except (pa.ArrowException, ValueError):
-        if len(column) == 1:
-            yield start
-            return
-        half = len(column) // 2
-        yield from _misfits(column[:half], kind, start)
-        yield from _misfits(column[half:], kind, start + half)
-
-
-def _reject(source: SourceFile, batch: pa.RecordBatch, first: int, row: int, field: pa.Field) -> Reject:
-    at = batch.schema.get_field_index(field.name)
-    value = None if at < 0 else batch.column(at)[row].as_py()
-    reason = f"no {field.type}" if value is not None else "null, where none may be"
-    raw = str(batch.slice(row, 1).to_pylist()[0]).encode()[:KEPT_ROW]
-    return Reject(
-        source.uri, first + row, reason, field.name, "" if value is None else str(value)[:_TOLD], raw
-    )

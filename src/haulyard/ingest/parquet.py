@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from haulyard.ingest.fetching import AHEAD, PART, fetch
-from haulyard.ingest.parquet_footer import Footer, damaged, failures, reason_of
+from haulyard.ingest.parquet_footer import INT96_UNIT, Footer, damaged, failures, reason_of
 from haulyard.ingest.ranges import Span, Sparse, joined, missing
 from haulyard.models import ByteRange
 from haulyard.records.reading_streams import in_thread
@@ -259,6 +259,7 @@ class _Decoder:
             pre_buffer=False,
             read_dictionary=list(self._fetched.encoded),
             page_checksum_verification=True,
+            coerce_int96_timestamp_unit=INT96_UNIT,
         )
         decoded = self._fetched.decoded
         batches: Iterator[pa.RecordBatch] = file.iter_batches(

@@ -104,6 +104,13 @@ def test_values_become_json() -> None:
     assert one([None], pa.null()) == [None]
 
 
+def test_times_of_96_bits_are_what_they_were_beyond_the_years_of_nanoseconds() -> None:
+    times = [datetime(9999, 12, 31, tzinfo=UTC), datetime(2020, 1, 1, 0, 0, 0, 7, tzinfo=UTC)]
+    table = pa.table({"v": pa.array(times, pa.timestamp("us"))})
+    read = records(Reading(written(table, use_deprecated_int96_timestamps=True)).blocks())
+    assert [datetime.fromisoformat(each["v"]).replace(tzinfo=UTC) for each in read] == times
+
+
 def test_nested_values_become_json() -> None:
     pair = pa.struct([("a", pa.float64()), ('b"', pa.binary())])
     assert one([{"a": math.nan, 'b"': b"x"}, None], pair) == [{"a": None, 'b"': "eA=="}, None]

@@ -91,7 +91,13 @@ class ParquetRows:
         self._file = RangeFile(size, fetch)
         module = _pyarrow()
         try:
-            self._parquet = module.ParquetFile(self._file, pre_buffer=False, buffer_size=_READ)
+            self._parquet = module.ParquetFile(
+                self._file,
+                pre_buffer=False,
+                buffer_size=_READ,
+                # As nanoseconds times before 1677 and behind 2262 come out as others.
+                coerce_int96_timestamp_unit="us",
+            )
         except (ValueError, OSError) as error:
             raise self._damaged(error) from error
         names = self._parquet.schema_arrow.names
