@@ -113,6 +113,21 @@ def test_what_is_appended_to_keeps_encryption_tags_and_redirect(in_moto: tuple[H
     assert _head(fs, path).encryption == "AES256"
 
 
+def test_what_gets_other_metadata_keeps_encryption_and_redirect(in_moto: tuple[HaulFileSystem, str]) -> None:
+    fs, bucket = in_moto
+    path = f"{bucket}/key"
+    given = {"sse": "aws:kms", "sse_kms_key_id": "some-key", "website_redirect": "https://e.example/"}
+    fs.pipe_file(path, b"1", **given)
+    fs.setxattr(path, name="value")
+    head = _head(fs, path)
+    assert (head.encryption, head.kms_key_id) == ("aws:kms", "some-key")
+    assert head.headers["x-amz-website-redirect-location"] == "https://e.example/"
+    assert fs.metadata(path) == {"name": "value"}
+    fs.setxattr(path, copy_kwargs={"ServerSideEncryption": "AES256"}, name="other")
+    assert _head(fs, path).encryption == "AES256"
+    assert fs.metadata(path) == {"name": "other"}
+
+
 def _head(fs: HaulFileSystem, path: str) -> Any:
     return asyncio.run_coroutine_threadsafe(fs._headed(fs._object(path)), fs.loop).result()
 

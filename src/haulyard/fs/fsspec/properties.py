@@ -11,7 +11,9 @@ from haulyard.fs.fsspec.buckets import into_bucket
 from haulyard.fs.fsspec.copying import CopyingMethods
 from haulyard.fs.fsspec.errors import os_errors
 from haulyard.fs.fsspec.merging import Merger, Source
+from haulyard.fs.fsspec.options import written_properties
 from haulyard.fs.fsspec.workers import each_of
+from haulyard.fs.fsspec.writing import encryption_kept
 from haulyard.models import GetOptions
 from haulyard.stores.bucket_settings import BucketSettings
 from haulyard.stores.fate import TOKEN
@@ -57,7 +59,7 @@ class PropertyMethods(CopyingMethods):
                 metadata.pop(plain, None)
             else:
                 metadata[plain] = value
-        kept = {
+        kept: dict[str, Any] = {
             "content_type": head.content_type,
             "content_encoding": head.content_encoding,
             "content_disposition": head.content_disposition,
@@ -65,8 +67,17 @@ class PropertyMethods(CopyingMethods):
             "cache_control": head.cache_control,
             "expires": head.expires,
             "storage_class": "" if head.storage_class == "STANDARD" else head.storage_class,
+            "website_redirect": head.headers.get("x-amz-website-redirect-location", ""),
         }
-        properties = {**kept, **(copy_kwargs or {}), "metadata": metadata}
+        given = written_properties(copy_kwargs or {}, "copy_kwargs")
+        encryption = encryption_kept(head)
+        if encryption is not None and not any(
+            each.startswith("sse") for each in (*given, *self._given.written)
+        ):
+            # Without it the copy would have the bucket's own.
+            kept["sse"], kept["sse_kms_key_id"] = encryption.mode, encryption.kms_key_id
+            kept["sse_bucket_key"] = encryption.bucket_key
+        properties = {**kept, **given, "metadata": metadata}
         try:
             await self._copied(target, target._replace(version_id=""), None, moving=False, **properties)
         finally:
