@@ -25,8 +25,8 @@ _FOOTER_PART: Final = 256
 _FOOTERS: Final = (TAIL, 512 * 1024)
 #: The length of the footer, and the magic: the last bytes of the file.
 _END: Final = 8
-#: Times of INT96 are microseconds, as Spark writes them and DuckDB reads them: as nanoseconds, which pyarrow makes
-#: of them unasked, those before 1677 and behind 2262 come out as others, 9999-12-31 as 1816-03-29.
+#: Times of INT96 are microseconds, as Spark writes them and DuckDB reads them: as nanoseconds, which pyarrow
+#: makes of them unasked, those before 1677 and behind 2262 come out as others, 9999-12-31 as 1816-03-29.
 INT96_UNIT: Final = "us"
 #: A footer up to so many bytes is understood in less time than a thread takes to begin.
 _AT_ONCE: Final = 64 * 1024

@@ -254,3 +254,21 @@ def test_no_column_at_all_may_be_wanted() -> None:
     got = read(b"a,b\n1,2\n3,4\n", columns=())
     assert sum(piece.rows for piece in got.pieces) == 2
     assert got.schema.names == []
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_integers_of_one_file_are_not_rounded_by_fractions_of_another(swapped: bool) -> None:
+    files = [["0.5", "1.25"], ["9007199254740993", "NA", "9223372036854775807"]]
+    found = [profile(column(values)) for values in (files[::-1] if swapped else files)]
+    assert types_of(merge(*found)).types == [pa.decimal128(21, 2)]
+
+
+@pytest.mark.parametrize("integers", [["9007199254740992"], [str(2**60), str(-(2**63)), "NA"]])
+def test_integers_that_doubles_hold_are_doubles_with_fractions_of_another_file(integers: list[str]) -> None:
+    merged_types = types_of(merge(profile(column(["0.5"])), profile(column(integers))))
+    assert merged_types.types == [pa.float64()]
+
+
+def test_integers_are_not_rounded_beside_a_few_texts() -> None:
+    values = ["9007199254740993", "0.5"] * 1000 + ["x"]
+    assert types_of(profile(column(values))).types == [pa.decimal128(17, 1)]

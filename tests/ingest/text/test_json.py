@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -178,3 +179,85 @@ def test_a_column_of_dates_takes_no_numbers() -> None:
     got = read(lines({"a": 1}, {"a": "2013-01-31", "b": 1.5}, {"b": "2.25"}, {"b": "x"}), schema, name=LINES)
     assert [(row["a"], str(row["b"])) for row in got.rows] == [(date(2013, 1, 31), "1.50"), (None, "2.25")]
     assert got.lines == [1, 4]
+
+
+NINES = 9007199254740993  # no double is it
+HUGE = 123456789012345678901234567890
+
+
+@pytest.mark.parametrize(
+    ("rows", "texts"),
+    [
+        ([{"a": NINES}, {"a": 0.5}], [str(NINES), "0.5"]),
+        ([{"a": HUGE}, {"a": 1}], [str(HUGE), "1"]),
+        ([{"a": HUGE}, {"a": "x"}], [str(HUGE), "x"]),
+        ([{"a": -(2**63) - 1}, {"a": True}], [str(-(2**63) - 1), "true"]),
+        ([{"a": [NINES]}, {"a": [0.5]}], [f"[{NINES}]", "[0.5]"]),
+        ([{"a": {"x": NINES}}, {"a": {"x": 0.5}}], [f'{{"x":{NINES}}}', '{"x":0.5}']),
+        ([{"a": [2**64 - 1]}, {"a": [5]}], [f"[{2**64 - 1}]", "[5]"]),
+        ([{"a": {"x": ["ä", HUGE, None]}}, {"a": 1}], [f'{{"x":["ä",{HUGE},null]}}', "1"]),
+    ],
+)
+@pytest.mark.parametrize("apart", [1, 50], ids=["a block", "blocks"])
+@pytest.mark.parametrize("form", ["a.jsonl", "a.json"])
+def test_whole_numbers_that_a_double_rounds_are_what_they_were(
+    rows: list[dict[str, Any]], texts: list[str], apart: int, form: str
+) -> None:
+    written = [rows[0]] * apart + [rows[1]] * apart
+    data = lines(*written) if form == LINES else json.dumps(written).encode()
+    kind = types_of(profile(data, name=form, block=500))
+    assert kind == pa.schema([("a", pa.string())])
+    got = [row["a"] for row in read(data, kind, name=form, block=500).rows]
+    assert got == [texts[0]] * apart + [texts[1]] * apart
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_types_that_were_found_on_the_way_hold_no_whole_number_roughly(swapped: bool) -> None:
+    rows = [{"a": 0.5}] * 50 + [{"a": NINES}] * 50
+    with pytest.raises(ConvergedLaterError):
+        read(lines(*(rows[::-1] if swapped else rows)), name=LINES, block=500)
+
+
+def test_large_whole_numbers_that_doubles_hold_are_doubles() -> None:
+    data = lines({"a": 2**60}, {"a": 0.5}, {"a": [1]}, {"a": 2**70})
+    got = read(data, pa.schema([("a", pa.float64())]), name=LINES)
+    assert [row["a"] for row in got.rows] == [2.0**60, 0.5, 2.0**70]
+    nested = lines({"a": [2**60]}, {"a": [0.5, None]}, {"a": None})
+    got = read(nested, pa.schema([("a", pa.list_(pa.float64()))]), name=LINES)
+    assert [row["a"] for row in got.rows] == [[2.0**60], [0.5, None], None]
+    nested = lines({"a": {"x": 2**60}}, {"a": {"x": 0.5}})
+    got = read(nested, pa.schema([("a", pa.struct([("x", pa.float64())]))]), name=LINES)
+    assert [row["a"] for row in got.rows] == [{"x": 2.0**60}, {"x": 0.5}]
+
+
+@pytest.mark.parametrize("other", [b"", b'{"a":"x"}\n'], ids=["alone", "beside a misfit"])
+def test_a_whole_number_that_a_pinned_double_rounds_is_rejected(other: bytes) -> None:
+    data = lines({"a": NINES}, {"a": 10**400}, {"a": 1}) + other
+    got = read(data, pa.schema([("a", pa.float64())]), name=LINES)
+    assert [row["a"] for row in got.rows] == [1.0]
+    assert got.lines == ([1, 2, 4] if other else [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("written", "kind", "value"),
+    [
+        ("12345678901234567890.12", pa.decimal128(30, 2), Decimal("12345678901234567890.12")),
+        (str(HUGE), pa.decimal128(38, 0), Decimal(HUGE)),
+        ("0.12345678901234567", pa.decimal128(38, 17), Decimal("0.12345678901234567")),
+        ("12345678901234567890.12", pa.string(), "12345678901234567890.12"),
+        ("[0.12345678901234567]", pa.string(), "[0.12345678901234567]"),
+        ("0.1000000000000000055511151231257827", pa.float64(), 0.1),
+    ],
+)
+def test_numbers_keep_all_their_digits_in_types_that_have_them(
+    written: str, kind: pa.DataType, value: object
+) -> None:
+    got = read(f'{{"a":{written}}}\n{{"a":[{{}}]}}\n'.encode(), pa.schema([("a", kind)]), name=LINES)
+    assert got.rows[0] == {"a": value}
+
+
+@pytest.mark.parametrize("values", ["[" * 300 + "]" * 300, '{"a":' * 900 + "1" + "}" * 900])
+def test_what_goes_too_deep_is_rejected(values: str) -> None:
+    got = read(f'{{"a":{values}}}\n{{"a":3}}\n'.encode(), pa.schema([("a", pa.string())]), name=LINES)
+    assert got.rows == [{"a": "3"}]
+    assert got.reasons == ["not JSON: values in values, more than 250 deep"]

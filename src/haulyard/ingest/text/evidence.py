@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from haulyard.ingest.literals import integer, truth
+from haulyard.ingest.literals import double, integer, truth
 from haulyard.ingest.text.dates import WAYS, dates
 from haulyard.ingest.text.digits import NO_DIGITS, Digits, digits_needed, digits_written, loses_digits
 from haulyard.ingest.text.values import as_type
@@ -39,6 +39,7 @@ _ENOUGH: Final = 1000
 _EXACT: Final = 2.0**53
 #: Of a column of text so many values are looked at first.
 _SAMPLE: Final = 100
+_BEYOND: Final = double(2.0**63)
 _PADDED: Final = r"\A[ \t]*0[0-9xX]"
 _BEGUN: Final = r"\A[ \t]*[+-]?\.?[0-9]"
 _LONG: Final = r"\A[ \t]*[+-]?[0-9]{16,}[ \t]*\z"
@@ -60,10 +61,10 @@ class Evidence:
     """What the values of a column are: how many, how many nulls, and how many are of each of `KINDS`.
 
     A kind that soon turned out not to fit is not counted to the end. ``padded`` counts numbers with zeros
-    before them, ``beyond`` whole numbers that int64 cannot hold and a double only roughly: as numbers they
-    would not be what they were. ``is_lossy`` says that doubles would lose digits of some, ``digits`` how many
-    digits a decimal must have. ``misfits`` has the first value that is not of a kind. ``found`` is the type
-    of what is nested in JSON.
+    before them, ``beyond`` whole numbers that a double holds only roughly, those beyond int64 among them: as
+    doubles they would not be what they were. ``is_lossy`` says that doubles would lose digits of some,
+    ``digits`` how many digits a decimal must have. ``misfits`` has the first value that is not of a kind.
+    ``found`` is the type of what is nested in JSON.
     """
 
     values: int = 0
@@ -119,14 +120,14 @@ def evidence_of(column: pa.Array, texts: pa.Array | None, hopeful: list[str], ur
     fits = dict.fromkeys(_kinds_of(column), values)
     if texts is None:
         digits = digits_needed(column) if is_number(kind) else NO_DIGITS
-        return replace(seen, fits=fits, digits=digits)
+        return replace(seen, fits=fits, beyond=rough_in(column), digits=digits)
     if pa.types.is_integer(kind) and _may_be_days(column):
         fits["YYYYMMDD"] = values - dates(texts, "YYYYMMDD")[1].true_count
     return replace(
         seen,
         fits=fits,
         padded=padded_in(texts),
-        beyond=beyond_in(texts) if pa.types.is_floating(kind) else 0,
+        beyond=beyond_in(texts) if pa.types.is_floating(kind) else rough_in(column),
         is_lossy=pa.types.is_floating(kind) and loses_digits(column, texts),
         digits=digits_written(texts),
     )
@@ -140,6 +141,23 @@ def padded_in(texts: pa.Array) -> int:
 def beyond_in(texts: pa.Array) -> int:
     """Return how many whole numbers are longer than what a double holds exactly."""
     return int(pc.match_substring_regex(texts, _LONG).true_count)
+
+
+def rough_in(column: pa.Array) -> int:
+    """Return how many whole numbers of a column a double holds only roughly.
+
+    They are integers as long as no block has a fraction; the file that does may be another.
+    """
+    if not pa.types.is_integer(column.type):
+        return 0
+    extremes = pc.min_max(column)
+    if max(-(extremes["min"].as_py() or 0), extremes["max"].as_py() or 0) <= _EXACT:
+        return 0
+    doubles = column.cast(pa.float64(), safe=False)
+    # What is rounded to 2**63 is no int64.
+    back = doubles.cast(pa.int64(), safe=False)
+    is_kept = pc.and_(pc.equal(back, column), pc.less(doubles, _BEYOND))
+    return int(len(column) - column.null_count - is_kept.true_count)
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -215,7 +233,12 @@ def _told_by_texts(texts: pa.Array, hopeful: list[str], seen: Evidence, uri: str
     if fits.get("double"):
         doubles, wrong = as_type(texts, pa.float64())
         doubles, texts = (each.filter(pc.invert(wrong)) for each in (doubles, texts))
-        seen = replace(seen, is_lossy=loses_digits(doubles, texts), digits=digits_written(texts))
+        seen = replace(
+            seen,
+            beyond=beyond_in(texts),
+            is_lossy=loses_digits(doubles, texts),
+            digits=digits_written(texts),
+        )
     return seen
 
 

@@ -17,7 +17,14 @@ from haulyard.errors import IngestError
 from haulyard.ingest.text.arrow_csv import lines_of
 from haulyard.ingest.text.dates import dates
 from haulyard.ingest.text.json_array import OTHER_FORMAT
-from haulyard.ingest.text.json_profile import profile_rows, profile_table, strings_in, untimed
+from haulyard.ingest.text.json_exact import has_long_whole_numbers
+from haulyard.ingest.text.json_profile import (
+    has_large_doubles,
+    profile_rows,
+    profile_table,
+    strings_in,
+    untimed,
+)
 from haulyard.ingest.text.json_values import is_told_by_text, objects_in, parse_values, rows_of
 from haulyard.ingest.text.layout import Parsed, format_of
 from haulyard.ingest.text.values import array_of, as_type, batch_of
@@ -87,7 +94,7 @@ class JsonForm:
         """Return a block as the columns of ``schema``, and the rows that do not fit it."""
         lines = lines_of(data)
         table = self._table(data, pa.schema(map(_as_read, schema)), lines)
-        if table is not None and (batch := self._fitted(table, schema)) is not None:
+        if table is not None and (batch := self._fitted(table, schema, data)) is not None:
             return Parsed(batch, (), lines, self._unknown(table.schema.names, schema))
         rows = rows_of(data, self._charset, self._uri)
         parsed = parse_values(rows, schema, self._uri, lines, is_strict=self._is_strict)
@@ -126,11 +133,13 @@ class JsonForm:
         # It takes two objects on a line for two rows.
         return table if table.num_rows == lines else None
 
-    def _fitted(self, table: pa.Table, schema: pa.Schema) -> pa.RecordBatch | None:
+    def _fitted(self, table: pa.Table, schema: pa.Schema, data: bytes) -> pa.RecordBatch | None:
         """Return the columns in their types; None where a value is of another."""
         columns = []
         for field in schema:
             column = array_of(table, field.name)
+            if has_large_doubles(column) and has_long_whole_numbers(data):
+                return None  # which it reads as doubles, whatever that does to them
             if column.type != field.type:
                 if not is_told_by_text(field.type):
                     return None  # a nested field that it lacks

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from haulyard.ingest.text.evidence import KINDS, Evidence, evidence_of, is_suspicious
+from haulyard.ingest.text.digits import MOST, NO_DIGITS, Digits
+from haulyard.ingest.text.evidence import KINDS, Evidence, evidence_of, is_suspicious, rough_in
+from haulyard.ingest.text.json_exact import is_rough
 from haulyard.ingest.text.json_values import is_number
 from haulyard.ingest.text.profile import TextProfile
 from haulyard.ingest.text.values import array_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from haulyard.ingest.text.json_values import Rows
 
@@ -55,10 +57,26 @@ def profile_table(
             columns[name] = Evidence(nulls=table.num_rows)
             continue
         column = array_of(table, name)
-        if pa.types.is_floating(column.type) and is_suspicious(column):
+        if has_large_doubles(column):
             return None
         columns[name] = _evidence(column, hopeful.get(name, _KINDS), uri)
     return TextProfile(columns, table.num_rows)
+
+
+def has_large_doubles(column: pa.Array) -> bool:
+    """Whether doubles of a column, or in its lists and objects, may be whole numbers that they round."""
+    return any(pa.types.is_floating(each.type) and is_suspicious(each) for each in _leaves(column))
+
+
+def _leaves(column: pa.Array) -> Iterator[pa.Array]:
+    """Yield what is in lists and objects, as columns."""
+    if pa.types.is_list(column.type):
+        yield from _leaves(column.flatten())
+    elif pa.types.is_struct(column.type):
+        for each in column.flatten():
+            yield from _leaves(each)
+    else:
+        yield column
 
 
 def profile_rows(
@@ -77,7 +95,8 @@ def profile_rows(
 def _evidence(column: pa.Array, hopeful: Sequence[str], uri: str) -> Evidence:
     values = len(column) - column.null_count
     if values and pa.types.is_nested(column.type):
-        return Evidence(values, column.null_count, {"nested": values}, found=column.type)
+        rough = sum(rough_in(each) for each in _leaves(column))
+        return Evidence(values, column.null_count, {"nested": values}, beyond=rough, found=column.type)
     return evidence_of(column, None, [kind for kind in hopeful if kind in _KINDS], uri)
 
 
@@ -96,7 +115,17 @@ def _evidence_of_values(values: list[object], hopeful: Sequence[str], uri: str) 
     found = _nested_type(nested)
     if found is not None:
         fits["nested"] = len(nested)
-    return Evidence(len(present), len(values) - len(present), fits, misfits=told.misfits, found=found)
+    # How many digits doubles need is not looked at: with integers that they round they are text.
+    digits = Digits(0, MOST + 1) if fits["double"] > integers else NO_DIGITS
+    return Evidence(
+        len(present),
+        len(values) - len(present),
+        fits,
+        beyond=sum(map(is_rough, present)),
+        digits=digits,
+        misfits=told.misfits,
+        found=found,
+    )
 
 
 def _nested_type(values: Sequence[object]) -> pa.DataType | None:

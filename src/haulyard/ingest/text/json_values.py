@@ -9,8 +9,10 @@ import pyarrow as pa
 
 from haulyard.ingest.model import KEPT_ROW, Reject
 from haulyard.ingest.text.dates import dates
+from haulyard.ingest.text.json_exact import is_rough, text_of, value_of
 from haulyard.ingest.text.layout import Parsed, format_of
 from haulyard.ingest.text.values import as_type, batch_of
+from haulyard.ingest.text.widening import has_doubles
 from haulyard.ingest.type_names import type_name
 
 if TYPE_CHECKING:
@@ -40,18 +42,19 @@ def rows_of(data: bytes, charset: Charset, uri: str) -> Rows:
         if not raw.strip():
             continue
         try:
-            value = orjson.loads(charset.utf8(raw))
-            reason = "" if isinstance(value, dict) else "not an object"
+            value = value_of(charset.utf8(raw))
         except UnicodeDecodeError as error:
-            value, reason = None, charset.complaint(error).replace("record", "row")
+            reason = charset.complaint(error).replace("record", "row")
             foreign += 1
         except ValueError as error:
-            value, reason = None, f"not JSON: {error}"
-        if reason:
-            rows.rejects.append(Reject(uri, line, reason, raw=raw[:KEPT_ROW]))
+            reason = f"not JSON: {error}"
         else:
-            rows.objects.append(value)
-            rows.lines.append((line, raw))
+            if isinstance(value, dict):
+                rows.objects.append(value)
+                rows.lines.append((line, raw))
+                continue
+            reason = "not an object"
+        rows.rejects.append(Reject(uri, line, reason, raw=raw[:KEPT_ROW]))
     return rows._replace(foreign=foreign)
 
 
@@ -90,11 +93,6 @@ def parse_values(rows: Rows, schema: pa.Schema, uri: str, count: int, *, is_stri
     return Parsed(batch, rejects, count, frozenset(misfits), rows.foreign)
 
 
-def text_of(value: object) -> str:
-    """Return a value as text: a string is itself, anything else JSON."""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
 def _typed(values: Sequence[object], field: pa.Field) -> tuple[pa.Array, list[int]]:
     """Return values as a type, null where they do not fit, and the places of those that do not."""
     kind = field.type
@@ -116,7 +114,7 @@ def _typed(values: Sequence[object], field: pa.Field) -> tuple[pa.Array, list[in
         values = list(values)
         for at in wrong:
             values[at] = None
-    return pa.array(values, kind), wrong
+    return pa.array([_made(value, kind) for value in values] if has_doubles(kind) else values, kind), wrong
 
 
 def is_told_by_text(kind: pa.DataType) -> bool:
@@ -145,9 +143,17 @@ def _fits(value: object, kind: pa.DataType) -> bool:
         return bool(is_.is_string(kind) or is_.is_large_string(kind))
     if isinstance(value, bool):
         return bool(is_.is_boolean(kind))
-    return bool(
-        is_.is_floating(kind) or (is_.is_integer(kind) and isinstance(value, int) and _holds(kind, value))
-    )
+    is_integer = is_.is_integer(kind) and isinstance(value, int) and _holds(kind, value)
+    return bool(is_integer or (is_.is_floating(kind) and not is_rough(value)))
+
+
+def _made(value: object, kind: pa.DataType) -> object:
+    """Return a value that fits with doubles where the type has them: pyarrow makes none of large integers."""
+    if isinstance(value, list):
+        return [_made(each, kind.value_type) for each in value]
+    if isinstance(value, dict):
+        return {each.name: _made(value.get(each.name), each.type) for each in kind}
+    return float(value) if isinstance(value, int) and pa.types.is_floating(kind) else value
 
 
 def _holds(kind: pa.DataType, value: int) -> bool:

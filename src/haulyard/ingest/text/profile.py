@@ -11,6 +11,7 @@ from haulyard.ingest.text.dates import WAYS, other_way
 from haulyard.ingest.text.digits import MOST
 from haulyard.ingest.text.evidence import HOPELESS, KINDS, NOTHING, Evidence, merged
 from haulyard.ingest.text.layout import FORMAT
+from haulyard.ingest.text.widening import has_doubles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +70,8 @@ def _field(name: str, evidence: Evidence, share: float) -> pa.Field:
     elif kind is None or (kind in WAYS and _tied(evidence, kind)):
         found = pa.string()
     elif kind == "nested":
-        found = evidence.found
+        is_kept = not (evidence.beyond and has_doubles(evidence.found))
+        found = evidence.found if is_kept else pa.string()
     elif kind in {"int", "double"}:
         found = _number(evidence, KINDS[kind])
     else:
@@ -83,7 +85,8 @@ def _number(evidence: Evidence, kind: pa.DataType) -> pa.DataType:
     fraction = evidence.digits.fraction
     if evidence.padded:
         return pa.string()
-    if not evidence.is_lossy and not evidence.beyond:
+    # Where there is a fraction more values are doubles than integers.
+    if pa.types.is_integer(kind) or not (evidence.is_lossy or evidence.beyond):
         return kind
     return pa.decimal128(digits, fraction) if fraction and digits <= MOST else pa.string()
 

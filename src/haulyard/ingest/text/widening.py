@@ -78,3 +78,11 @@ def joined(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataType | 
 def _member(one: pa.DataType, other: pa.DataType, name: str) -> pa.DataType | None:
     types = [each.field(name).type for each in (one, other) if each.get_field_index(name) >= 0]
     return joined(types[0], types[-1])
+
+
+def has_doubles(kind: pa.DataType) -> bool:
+    """Whether a type is one of doubles, or lists or objects with some."""
+    is_ = pa.types
+    if is_.is_list(kind) or is_.is_large_list(kind):
+        return has_doubles(kind.value_type)
+    return any(has_doubles(each.type) for each in kind) if is_.is_struct(kind) else is_.is_floating(kind)
