@@ -322,7 +322,7 @@ def test_progress_says_when_types_are_found_again(haul: Box, monkeypatch: pytest
         (["--schema", "--validate"], "two questions"),
         (["--schema", "--to", "a.csv"], "--schema loads nothing"),
         (["--header", "--names", "a,b"], "--names are for files without a header"),
-        (["--memory-limit", "1MB"], "too little"),
+        (["--memory-limit", "1MB"], "128MiB is the least"),
         (["--memory-limit", "much"], "is no size"),
         (["--delimiter", "ab"], "is not one character"),
         (["--columns", "a,,b"], "has an empty name"),

@@ -147,7 +147,8 @@ def _memory(text: str) -> int:
         size = 0
     if size < _LEAST_MEMORY:
         raise ConfigError(
-            f"--memory-limit {text!r} is no size, or too little", hint="write --memory-limit 512MiB"
+            f"--memory-limit {text!r} is no size, or too little",
+            hint=f"write --memory-limit 512MiB; {_LEAST_MEMORY // 1024**2}MiB is the least",
         )
     return size
 

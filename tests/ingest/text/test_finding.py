@@ -40,6 +40,9 @@ ONE_COLUMN: list[tuple[list[str], pa.DataType, str]] = [
     (["12345678901234567890.12", "inf"], pa.string(), ""),
     (["12345678901234567890.12", "NA", "0.125"], pa.decimal128(23, 3), ""),
     (["0.30000000000000004", "40.639751434326172", "1e-05", "1.500000000000000000000"], pa.float64(), ""),
+    (["1e400", "1.5"], pa.string(), ""),
+    (["1.5", "-12.5E+0400", "inf"], pa.string(), ""),
+    (["1e300", "inf", "1e-400", "1e007"], pa.float64(), ""),
     (["0.1234567890123456789"], pa.decimal128(19, 19), ""),
     (["2013-01-31", "2014-02-01"], pa.date32(), ""),
     (["2013-01-31", "2013-01-31 05:00"], pa.timestamp("us"), ""),
@@ -267,6 +270,11 @@ def test_integers_of_one_file_are_not_rounded_by_fractions_of_another(swapped: b
 def test_integers_that_doubles_hold_are_doubles_with_fractions_of_another_file(integers: list[str]) -> None:
     merged_types = types_of(merge(profile(column(["0.5"])), profile(column(integers))))
     assert merged_types.types == [pa.float64()]
+
+
+def test_what_overflows_a_double_in_a_later_block_is_not_made_infinite() -> None:
+    with pytest.raises(ConvergedLaterError):
+        read(column(["1.5"] * 100 + ["1e400"]), block=200)
 
 
 def test_integers_are_not_rounded_beside_a_few_texts() -> None:

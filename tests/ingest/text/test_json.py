@@ -198,24 +198,24 @@ HUGE = 123456789012345678901234567890
         ([{"a": {"x": ["ä", HUGE, None]}}, {"a": 1}], [f'{{"x":["ä",{HUGE},null]}}', "1"]),
     ],
 )
-@pytest.mark.parametrize("apart", [1, 100_000], ids=["a block", "blocks"])
+@pytest.mark.parametrize("apart", [1, 50], ids=["a block", "blocks"])
 @pytest.mark.parametrize("form", ["a.jsonl", "a.json"])
 def test_whole_numbers_that_a_double_rounds_are_what_they_were(
     rows: list[dict[str, Any]], texts: list[str], apart: int, form: str
 ) -> None:
     written = [rows[0]] * apart + [rows[1]] * apart
     data = lines(*written) if form == LINES else json.dumps(written).encode()
-    kind = types_of(profile(data, name=form))
+    kind = types_of(profile(data, name=form, block=500))
     assert kind == pa.schema([("a", pa.string())])
-    got = [row["a"] for row in read(data, kind, name=form).rows]
+    got = [row["a"] for row in read(data, kind, name=form, block=500).rows]
     assert got == [texts[0]] * apart + [texts[1]] * apart
 
 
 @pytest.mark.parametrize("swapped", [False, True])
 def test_types_that_were_found_on_the_way_hold_no_whole_number_roughly(swapped: bool) -> None:
-    rows = [{"a": 0.5}] * 100_000 + [{"a": NINES}] * 100_000
+    rows = [{"a": 0.5}] * 50 + [{"a": NINES}] * 50
     with pytest.raises(ConvergedLaterError):
-        read(lines(*(rows[::-1] if swapped else rows)), name=LINES)
+        read(lines(*(rows[::-1] if swapped else rows)), name=LINES, block=500)
 
 
 def test_large_whole_numbers_that_doubles_hold_are_doubles() -> None:
@@ -235,7 +235,7 @@ def test_a_whole_number_that_a_pinned_double_rounds_is_rejected(other: bytes) ->
     data = lines({"a": NINES}, {"a": 10**400}, {"a": 1}) + other
     got = read(data, pa.schema([("a", pa.float64())]), name=LINES)
     assert [row["a"] for row in got.rows] == [1.0]
-    assert got.lines == [1, 2, 4][: len(got.lines)]
+    assert got.lines == ([1, 2, 4] if other else [1, 2])
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,13 @@ def test_all_members_are_inflated_however_they_are_cut(
     assert b"".join(inflate(kind, packed, chunk)) == data
 
 
+@pytest.mark.parametrize("chunk", [1, 7, 1000])
+def test_zstd_frames_that_are_to_be_skipped_are_skipped(chunk: int) -> None:
+    compress, skipped = zstandard.ZstdCompressor().compress, b"\x5a\x2a\x4d\x18\x03\x00\x00\x00abc"
+    packed = skipped + compress(b"one") + skipped + compress(b"two") + skipped
+    assert b"".join(inflate("zstd", packed, chunk)) == b"onetwo"
+
+
 @kinds
 def test_large_content_comes_in_small_pieces(kind: Compression, compress: Callable[[bytes], bytes]) -> None:
     data = os.urandom(MIB) + bytes(20 * MIB) + os.urandom(MIB)

@@ -34,6 +34,9 @@ def test_formats_are_told_by_name_and_else_by_content(key: str, head: bytes, exp
     [
         ("a.csv", b"\x1f\x8b\x08", "gzip"),
         ("a", b"\x28\xb5\x2f\xfd", "zstd"),
+        ("a.csv.zst", b"\x50\x2a\x4d\x18\x04\x00\x00\x00", "zstd"),
+        ("a", b"\x5f\x2a\x4d\x18\x04\x00\x00\x00", "zstd"),
+        ("a", b"P*M;x\n", ""),
         ("a.bz2", b"BZh9", "bz2"),
         ("a", b"BZh91AY&SY\x00\xff", "bz2"),
         ("a", b"BZhang,Li\n", ""),

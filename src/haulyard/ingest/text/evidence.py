@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import isinf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pyarrow as pa
@@ -43,6 +44,8 @@ _BEYOND: Final = double(2.0**63)
 _PADDED: Final = r"\A[ \t]*0[0-9xX]"
 _BEGUN: Final = r"\A[ \t]*[+-]?\.?[0-9]"
 _LONG: Final = r"\A[ \t]*[+-]?[0-9]{16,}[ \t]*\z"
+#: Numbers that may be infinite for a double: 1e400.
+_LARGE: Final = r"\A[ \t]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE]\+?[0-9]{3,}[ \t]*\z"
 _TRUE: Final = truth(True)  # noqa: FBT003 -- the value
 _NONE: Final = integer(0, pa.int64())
 #: Days as eight digits.
@@ -61,10 +64,10 @@ class Evidence:
     """What the values of a column are: how many, how many nulls, and how many are of each of `KINDS`.
 
     A kind that soon turned out not to fit is not counted to the end. ``padded`` counts numbers with zeros
-    before them, ``beyond`` whole numbers that a double holds only roughly, those beyond int64 among them: as
-    doubles they would not be what they were. ``is_lossy`` says that doubles would lose digits of some,
-    ``digits`` how many digits a decimal must have. ``misfits`` has the first value that is not of a kind.
-    ``found`` is the type of what is nested in JSON.
+    before them, ``beyond`` whole numbers that a double holds only roughly, those beyond int64 among them, and
+    what overflows it: as doubles they would not be what they were. ``is_lossy`` says that doubles would lose
+    digits of some, ``digits`` how many digits a decimal must have. ``misfits`` has the first value that is
+    not of a kind. ``found`` is the type of what is nested in JSON.
     """
 
     values: int = 0
@@ -139,8 +142,9 @@ def padded_in(texts: pa.Array) -> int:
 
 
 def beyond_in(texts: pa.Array) -> int:
-    """Return how many whole numbers are longer than what a double holds exactly."""
-    return int(pc.match_substring_regex(texts, _LONG).true_count)
+    """Return how many whole numbers are longer than what a double holds exactly, and how many overflow it."""
+    large = texts.filter(pc.match_substring_regex(texts, _LARGE)).drop_null().to_pylist()
+    return int(pc.match_substring_regex(texts, _LONG).true_count) + sum(isinf(float(text)) for text in large)
 
 
 def rough_in(column: pa.Array) -> int:
@@ -157,7 +161,7 @@ def rough_in(column: pa.Array) -> int:
     # What is rounded to 2**63 is no int64.
     back = doubles.cast(pa.int64(), safe=False)
     is_kept = pc.and_(pc.equal(back, column), pc.less(doubles, _BEYOND))
-    return len(column) - column.null_count - int(is_kept.true_count)
+    return int(len(column) - column.null_count - is_kept.true_count)
 
 
 def is_number(kind: pa.DataType) -> bool:

@@ -83,10 +83,9 @@ def _number(text: str) -> float:
 
 def _depth(value: object) -> int:
     depth, level = 0, [value]
-    while level:
+    while level := [each for each in level if isinstance(each, dict | list)]:
         depth += 1
-        inner = [each.values() if isinstance(each, dict) else each for each in level]
-        level = [each for values in inner for each in values if isinstance(each, dict | list)]
+        level = [one for each in level for one in (each.values() if isinstance(each, dict) else each)]
     return depth
 
 

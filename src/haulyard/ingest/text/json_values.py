@@ -43,17 +43,18 @@ def rows_of(data: bytes, charset: Charset, uri: str) -> Rows:
             continue
         try:
             value = value_of(charset.utf8(raw))
-            reason = "" if isinstance(value, dict) else "not an object"
         except UnicodeDecodeError as error:
-            value, reason = None, charset.complaint(error).replace("record", "row")
+            reason = charset.complaint(error).replace("record", "row")
             foreign += 1
         except ValueError as error:
-            value, reason = None, f"not JSON: {error}"
-        if reason:
-            rows.rejects.append(Reject(uri, line, reason, raw=raw[:KEPT_ROW]))
+            reason = f"not JSON: {error}"
         else:
-            rows.objects.append(value)
-            rows.lines.append((line, raw))
+            if isinstance(value, dict):
+                rows.objects.append(value)
+                rows.lines.append((line, raw))
+                continue
+            reason = "not an object"
+        rows.rejects.append(Reject(uri, line, reason, raw=raw[:KEPT_ROW]))
     return rows._replace(foreign=foreign)
 
 

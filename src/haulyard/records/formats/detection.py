@@ -32,6 +32,8 @@ _COMPRESSED: Final[dict[str, Compression]] = {
 _MAGIC: Final[tuple[tuple[bytes, Compression], ...]] = (
     (b"\x1f\x8b", "gzip"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
+    # Frames that are to be skipped: pzstd and seekable files have one before all others.
+    *((bytes((first, 0x2A, 0x4D, 0x18)), "zstd") for first in range(0x50, 0x60)),
     (b"BZh", "bz2"),
 )
 PARQUET_MAGIC: Final = b"PAR1"
