@@ -14,6 +14,7 @@ from tests.ingest.text.reading import profile, read
 from haulyard.errors import IngestError
 from haulyard.ingest.model import ConvergedLaterError
 from haulyard.ingest.text import merge, types_of
+from haulyard.ingest.text.json_exact import has_long_whole_numbers
 
 LINES = "a.jsonl"
 
@@ -261,3 +262,21 @@ def test_what_goes_too_deep_is_rejected(values: str) -> None:
     got = read(f'{{"a":{values}}}\n{{"a":3}}\n'.encode(), pa.schema([("a", pa.string())]), name=LINES)
     assert got.rows == [{"a": "3"}]
     assert got.reasons == ["not JSON: values in values, more than 250 deep"]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("1234567890123456", True),
+        ("-1234567890123456789", True),
+        ("123456789012345", False),
+        ("1234567890123456.5", False),
+        ("1234567890123456e1", False),
+        ("0.12345678901234567", False),
+        ("0.12345678901234567,12345678901234567", True),
+        ("1", False),
+    ],
+)
+def test_long_whole_numbers_are_found_among_others(written: str, expected: bool) -> None:
+    assert has_long_whole_numbers(f"[{written}]\n".encode()) is expected
+    assert not has_long_whole_numbers(b"{}")

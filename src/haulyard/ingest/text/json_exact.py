@@ -8,11 +8,17 @@ from decimal import Decimal
 from typing import Final, Self
 
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from haulyard.ingest.literals import as_array, byte, integer
 
 #: Numbers that a double may not hold have so many digits and points in a row.
 _LONG: Final = re.compile(rb"[0-9][0-9.]{15,}")
-#: Whole numbers of which a double may hold some roughly only.
-_LONG_WHOLE: Final = re.compile(rb"(?<![0-9.eE])-?[0-9]{16,}(?![0-9.eE])")
+#: What follows the first digit of a whole number.
+_WHOLE: Final = re.compile(rb"[0-9]+(?![0-9.eE])")
+_ZERO: Final = byte("0")
+_NINE: Final = integer(9, pa.uint8())
 #: orjson reads values in values to a depth of 1,024, and writes them to 254.
 _DEPTH: Final = 250
 
@@ -65,8 +71,20 @@ def is_rough(value: object) -> bool:
 
 
 def has_long_whole_numbers(data: bytes) -> bool:
-    """Whether there may be whole numbers that a double holds only roughly; never False where there are."""
-    return _LONG_WHOLE.search(data) is not None
+    """Whether lines may have whole numbers that a double holds only roughly; never False where they have.
+
+    Those have 16 digits. A regular expression alone takes several times as long.
+    """
+    is_digit = pc.less_equal(pc.subtract(as_array(data), _ZERO), _NINE)
+    run = is_digit
+    # A run of two begins where one begins and another behind it, one of four where two of two do, and so on.
+    for step in (1, 2, 4, 8):
+        count = max(len(run) - step, 0)
+        run = pc.and_(run.slice(0, count), run.slice(step))
+    if not run.true_count:
+        return False
+    before = pc.indices_nonzero(pc.and_not(run.slice(1), is_digit.slice(0, len(run) - 1))).to_pylist()
+    return any(data[at : at + 1] != b"." and _WHOLE.match(data, at + 1) for at in before)
 
 
 def _rounded(value: int) -> float:
