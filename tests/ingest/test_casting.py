@@ -47,8 +47,17 @@ def zoned(*times: datetime) -> pa.Array:
             pa.struct([("at", pa.date32()), ("n", pa.int32())]),
             [{"at": MIDNIGHT.date(), "n": 2}],
         ),
+        (
+            pa.array([{"n": 1, "more": 5}, {"n": 2, "more": None}, None]),
+            pa.struct([("n", pa.int64())]),
+            [{"n": 2}, None],
+        ),
+        (pa.array([[{"n": 1, "more": 5}], []]), pa.list_(pa.struct([("n", pa.int64())])), [[]]),
     ],
-    ids=["date", "zoned", "time", "int", "fraction", "decimal", "small", "float", "list", "struct"],
+    ids=[
+        *("date", "zoned", "time", "int", "fraction", "decimal", "small", "float", "list", "struct"),
+        *("member", "member in a list"),
+    ],
 )
 async def test_a_value_that_a_type_would_change_is_rejected(
     shelf: Shelf, column: pa.Array, kind: pa.DataType, kept: list[Any]

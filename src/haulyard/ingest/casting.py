@@ -90,8 +90,15 @@ def _is_kept(column: pa.Array, made: pa.Array) -> bool:
 def _are_members_kept(column: pa.Array, made: pa.Array) -> bool:
     import pyarrow.compute as pc
 
-    both = {field.name for field in column.type}.intersection(field.name for field in made.type)
-    return all(_is_kept(pc.struct_field(column, name), pc.struct_field(made, name)) for name in both)
+    known = {field.name for field in made.type}
+    for field in column.type:
+        values = pc.struct_field(column, field.name)
+        # What the other type has no member for would be gone.
+        if field.name not in known and values.null_count < len(values):
+            return False
+        if field.name in known and not _is_kept(values, pc.struct_field(made, field.name)):
+            return False
+    return True
 
 
 def _is_time_kept(column: pa.Array, made: pa.Array) -> bool:
