@@ -127,6 +127,15 @@ def test_nested_pinned_types_take_what_fits() -> None:
     assert got.lines == [2, 4]
 
 
+@pytest.mark.parametrize("other", [{"n": {"a": 3}}, {"n": "x"}], ids=["all fit", "another is wrong"])
+def test_a_nested_field_that_a_pinned_type_lacks_is_not_dropped(other: dict[str, Any]) -> None:
+    schema = pa.schema([("n", pa.struct([("a", pa.int64())]))])
+    objects = {"n": {"a": 1, "b": 5}}, {"n": {"a": 2, "b": None}}, {"n": None}, other
+    got = read(lines(*objects), schema, name=LINES)
+    assert got.rows == [{"n": {"a": 2}}, {"n": None}, *([other] if "x" not in other.values() else [])]
+    assert got.lines[0] == 1
+
+
 @pytest.mark.parametrize(
     "data",
     [

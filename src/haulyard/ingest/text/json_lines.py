@@ -118,6 +118,8 @@ class JsonForm:
 
     def _table(self, data: bytes, schema: pa.Schema, lines: int) -> pa.Table | None:
         """Return the columns that pyarrow reads; None where anything is wrong with any row."""
+        # Of nested fields that the schema lacks only their types tell, once pyarrow has found them.
+        tells = self._is_strict or any(pa.types.is_nested(field.type) for field in schema)
         try:
             text = self._charset.utf8(data)
             table = arrow_json.read_json(
@@ -125,7 +127,7 @@ class JsonForm:
                 read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(text) + 1),
                 parse_options=arrow_json.ParseOptions(
                     explicit_schema=schema,
-                    unexpected_field_behavior="infer" if self._is_strict else "ignore",
+                    unexpected_field_behavior="infer" if tells else "ignore",
                 ),
             )
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError):

@@ -61,7 +61,8 @@ def rows_of(data: bytes, charset: Charset, uri: str) -> Rows:
 def parse_values(rows: Rows, schema: pa.Schema, uri: str, count: int, *, is_strict: bool) -> Parsed:
     """Return objects as the columns of ``schema``, and those that do not fit it.
 
-    ``is_strict`` also tells of nested fields that the types lack; ``count`` is how many lines the block has.
+    Nested fields that the types lack do not fit; ``is_strict`` keeps the objects and tells of the fields.
+    ``count`` is how many lines the block has.
     """
     columns = []
     misfits = set()
@@ -73,6 +74,9 @@ def parse_values(rows: Rows, schema: pa.Schema, uri: str, count: int, *, is_stri
         columns.append(column)
         if is_strict and any(_has_more(value, field.type) for value in values):
             misfits.add(field.name)
+        if not is_strict and pa.types.is_nested(field.type):
+            # They would be dropped in silence.
+            wrong += [at for at, value in enumerate(values) if _has_more(value, field.type, null=False)]
         if wrong:
             misfits.add(field.name)
         reason = f"not of type {type_name(field.type)}"
@@ -164,13 +168,16 @@ def _holds(kind: pa.DataType, value: int) -> bool:
     return True
 
 
-def _has_more(value: object, kind: pa.DataType) -> bool:
-    """Whether a value has fields that its type lacks."""
+def _has_more(value: object, kind: pa.DataType, *, null: bool = True) -> bool:
+    """Whether a value has fields that its type lacks, be they null or, without ``null``, not."""
     if isinstance(value, dict) and pa.types.is_struct(kind):
         fields = {field.name: field.type for field in kind}
-        return any(name not in fields or _has_more(each, fields[name]) for name, each in value.items())
+        return any(
+            _has_more(each, fields[name], null=null) if name in fields else null or each is not None
+            for name, each in value.items()
+        )
     if isinstance(value, list) and pa.types.is_list(kind):
-        return any(_has_more(each, kind.value_type) for each in value)
+        return any(_has_more(each, kind.value_type, null=null) for each in value)
     return False
 
 
