@@ -191,9 +191,9 @@ def publish(names: Iterable[str]) -> None:
 
 
 def _is_race(result: dict[str, Any]) -> bool:
-    """Return whether haul and a peer did the same work as fast as they could."""
-    timed = [name for name in _COLUMNS if _median(result, name, "wall") is not None]
-    return "haul" in timed and len(timed) > 1 and _median(result, "haul", "refused") is None
+    """Return whether haul and s5cmd did the same work as fast as they could."""
+    timed = all(_median(result, name, "wall") is not None for name in ("haul", _BASE))
+    return timed and _median(result, "haul", "refused") is None
 
 
 def _section(results: Sequence[dict[str, Any]], against: Sequence[dict[str, Any]]) -> list[str]:
@@ -226,28 +226,38 @@ def _table(results: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _sentence(result: dict[str, Any]) -> str:
-    metrics = ["wall", *sorted({bar["metric"] for bar in result["bars"]} - {"wall"})]
+    asked = {bar["metric"] for bar in result["bars"]}
+    # Of what is told warm, the whole process did it several times.
+    metrics = sorted(asked) if "warm" in asked else ["wall", *sorted(asked - {"wall"})]
     measured = [
-        " ".join((each["name"], ", ".join(_named(metric, each["median"][metric]) for metric in metrics)))
+        " ".join((each["name"], ", ".join(_told(each["median"], metrics))))
         for each in result["contestants"]
         if "median" in each
     ]
     return f"{result['title']}: {'; '.join(measured)}."
 
 
+def _told(median: Mapping[str, float | None], metrics: Sequence[str]) -> list[str]:
+    return [_named(metric, value) for metric in metrics if (value := median.get(metric)) is not None]
+
+
 def _named(metric: str, value: float) -> str:
-    named = metric in _SPECIAL
-    return f"{amount(metric, value)} {metric}" if named else amount(metric, value)
+    name = "CPU" if metric == "cpu" else metric if metric in _SPECIAL else ""
+    return f"{amount(metric, value)} {name}".rstrip()
 
 
 def _provenance(results: Sequence[dict[str, Any]]) -> str:
-    result = results[-1]
-    where = result["machine"]
+    results = sorted(results, key=lambda each: str(each["measured"]))
+    first, last = results[0], results[-1]
+    where = last["machine"]
+    days = " to ".join(dict.fromkeys((first["measured"], last["measured"])))
+    processors = " or ".join(dict.fromkeys(each["machine"]["processor"] for each in results))
     rounds = " or ".join(map(str, sorted({each["rounds"] for each in results})))
-    releases = ", ".join(f"{name} {release}" for name, release in result["releases"].items())
+    found = dict(item for each in results for item in each["releases"].items())
+    releases = ", ".join(f"{name} {release}" for name, release in found.items())
     return (
-        f"Made by `make bench` on {result['measured']}: whole processes, alternating, medians of"
-        f" {rounds}; {where['processor']}, {where['cores']} cores, {where['memory_gib']} GiB,"
+        f"Made by `make bench` on {days}, each row in one run: whole processes, alternating, medians of"
+        f" {rounds}; {processors}, {where['cores']} cores, {where['memory_gib']} GiB,"
         f" {where['system']}, files on {where['files_on']}; server and client share the machine."
         f" Memory is haul's peak. Checksums, retries and limiter are on, as users get them. {releases}."
     )
