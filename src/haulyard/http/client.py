@@ -15,6 +15,7 @@ from pyreqwest.exceptions import PyreqwestError
 from haulyard.errors import UnsafeName
 from haulyard.http.config import PING, HttpConfig
 from haulyard.http.failures import translate
+from haulyard.http.native import native_threads_left
 from haulyard.http.ongoing import Ongoing
 from haulyard.http.proxies import is_loopback, is_without_proxies
 from haulyard.http.response import HttpResponse
@@ -93,6 +94,7 @@ class HttpClient:
             clients, self._clients = self._clients, {}
             for client in clients.values():
                 await client.close()
+            await native_threads_left()
 
     async def __aenter__(self) -> Self:
         return self
