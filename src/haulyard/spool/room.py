@@ -58,7 +58,7 @@ class Room:
         view = memoryview(data)
         while view:
             try:
-                written = self.patiently(lambda view=view: os.write(descriptor, view))  # type: ignore[misc]
+                written = self.patiently(lambda view=view: os.write(descriptor, view))  # type: ignore[misc]  # mypy infers no lambda with defaults
             except OSError as error:
                 raise SpoolError(
                     f"{path} cannot be written: {error.strerror}",

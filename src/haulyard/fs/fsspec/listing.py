@@ -83,7 +83,7 @@ class ListingMethods(FileSystemBase):
         if target.version_id:
             return False
         prefix = target.key.rstrip("/") + "/"
-        async with aclosing(self._store(target.bucket).list(prefix, _FIRST)) as pages:  # type: ignore[type-var]
+        async with aclosing(self._store(target.bucket).list(prefix, _FIRST)) as pages:  # type: ignore[type-var]  # a listing is a generator, which the port does not say
             async for page in pages:
                 return bool(page.objects)
         return False
@@ -106,7 +106,7 @@ class ListingMethods(FileSystemBase):
             return "directory" in kinds
         try:
             if not target.key:
-                return (await self._info(path))["type"] == "directory"  # type: ignore[no-any-return]
+                return (await self._info(path))["type"] == "directory"  # type: ignore[no-any-return]  # fsspec has no types
             return await self._is_prefix(target)
         except (NotFound, FileNotFoundError):
             return False
@@ -315,7 +315,7 @@ class ListingMethods(FileSystemBase):
         self, path: str, total: bool = True, maxdepth: int | None = None, withdirs: bool = False, **_: Any
     ) -> int | dict[str, int]:
         found = await self._find(path, maxdepth=maxdepth, withdirs=withdirs, detail=True)
-        sizes = {name: entry["size"] for name, entry in found.items()}  # type: ignore[union-attr]
+        sizes = {name: entry["size"] for name, entry in found.items()}  # type: ignore[union-attr]  # detail=True gives a dictionary
         return sum(sizes.values()) if total else sizes
 
     async def _walk(
@@ -357,14 +357,14 @@ class ListingMethods(FileSystemBase):
         info = await self._info(path, version_id=version_id, refresh=refresh)
         if info["type"] == "directory":
             raise directory_error(path, "a directory has no time")
-        return info["LastModified"]  # type: ignore[no-any-return]
+        return info["LastModified"]  # type: ignore[no-any-return]  # fsspec has no types
 
     checksum = sync_wrapper(_checksum)
     modified = sync_wrapper(_modified)
 
     def created(self, path: str) -> datetime:
         """Return when the object was written, which is when all of it was made."""
-        return self.modified(path)  # type: ignore[no-any-return]
+        return self.modified(path)  # type: ignore[no-any-return]  # likewise
 
     def ukey(self, path: str) -> str:
         """Return a text that changes with the content of a path."""

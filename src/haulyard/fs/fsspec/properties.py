@@ -142,7 +142,7 @@ class PropertyMethods(CopyingMethods):
 
     def sign(self, path: str, expiration: int = 100, **kwargs: Any) -> str:
         """Return a signed URL that lives ``expiration`` seconds."""
-        return self.url(path, expires=expiration, **kwargs)  # type: ignore[no-any-return]
+        return self.url(path, expires=expiration, **kwargs)  # type: ignore[no-any-return]  # fsspec has no types
 
     # Of several objects one
 

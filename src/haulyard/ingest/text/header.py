@@ -119,4 +119,4 @@ def _unique(names: Sequence[str], uri: str) -> Names:
     if not notes:
         return Names(tuple(unique), is_header=True)
     more = f", and {len(notes) - _TOLD} more" if len(notes) > _TOLD else ""
-    return Names(tuple(unique), True, (f"{uri}: {'; '.join(notes[:_TOLD])}{more}",))  # noqa: FBT003
+    return Names(tuple(unique), True, (f"{uri}: {'; '.join(notes[:_TOLD])}{more}",))  # noqa: FBT003 -- a field of a tuple
