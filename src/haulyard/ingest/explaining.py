@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 TOLD: Final = 5
 #: Keys that are looked at for the one that was meant: a page of a listing.
 _NEIGHBOURS: Final = 1000
-#: Statuses of a HEAD that have many reasons.
-_UNEXPLAINED: Final = frozenset((400, 401, 403, 404))
 
 
 async def explained(store: Store, selection: Selection, error: StoreError, version_id: str = "") -> HaulError:
@@ -56,11 +54,12 @@ async def explained(store: Store, selection: Selection, error: StoreError, versi
 
 
 async def _with_reason(store: Store, error: StoreError, version_id: str) -> StoreError:
-    """Return the error of a GET for that of a HEAD, whose answer has no body, and so neither code nor reason.
+    """Return the error of a GET for that of a HEAD, whose answer has no body: a missing bucket is told there.
 
-    A wrong key, a missing permission and a missing bucket look alike there.
+    Why a HEAD is refused, the client has asked already.
     """
-    if not (isinstance(error, S3Error) and error.operation == "HeadObject" and error.status in _UNEXPLAINED):
+    is_of_head = isinstance(error, S3Error) and error.operation == "HeadObject"
+    if not (is_of_head and isinstance(error, NotFound)):
         return error
     options = GetOptions(range=ByteRange(0, 1), version_id=version_id)
     try:
